@@ -1,0 +1,57 @@
+package photopush
+
+import (
+	"context"
+	"errors"
+)
+
+// An Error says what was tried on what, and why not, in a word that decides what happens next.
+type Error struct {
+	Reason Reason
+	Op     string // what was tried: "open shell", "bind"
+	On     string // on what: a host name, a distinguished name, a file
+	Err    error  // the cause; may be nil
+}
+
+func (e *Error) Error() string {
+	s := e.Op
+	if e.On != "" {
+		if s != "" {
+			s += " "
+		}
+		s += e.On
+	}
+	if s != "" {
+		s += ": "
+	}
+	s += string(e.Reason)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// ErrNoDirectory is in the chain of an error when no domain controller could be used at all (exit code 6).
+var ErrNoDirectory = errors.New("no domain controller answers")
+
+// ErrUnknownUser and ErrUnknownWorkstation are in the chain when nobody has that name (exit code 3).
+var (
+	ErrUnknownUser        = errors.New("no such user")
+	ErrUnknownWorkstation = errors.New("no such workstation")
+)
+
+// ReasonOf is the reason in err's chain; "" for nil, Timeout for an expired deadline, Internal for an error without one.
+func ReasonOf(err error) Reason {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Reason
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return Timeout
+	}
+	return Internal
+}

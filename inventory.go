@@ -1,0 +1,72 @@
+package photopush
+
+import "time"
+
+// An Inventory is what a workstation says of itself. It is hostile input: bounded, and only SIDs in scope are believed.
+type Inventory struct {
+	Taken        time.Time // UTC, by our clock
+	PowerShell   string    // version of the engine, e.g. 5.1.22621.2506
+	Build        int       // CurrentBuildNumber, e.g. 22631
+	Revision     int       // UBR
+	Release      string    // DisplayVersion, e.g. 23H2
+	Edition      string    // EditionID
+	Type         string    // InstallationType: Client, Server, Server Core
+	InstallDate  int64     // Unix seconds
+	MachineGUID  string    // with InstallDate names this installation
+	Domain       string    // DNS domain the machine says it is in
+	EntraJoined  bool      // hybrid-joined, when Domain is set too
+	ProgramFiles string    // 64-bit Program Files, e.g. C:\Program Files
+	FreeBytes    int64     // on the drive of ProgramFiles; -1 when it could not be read
+	DefaultTile  bool      // policy UseDefaultTile: Windows ignores account pictures
+	Profiles     []Profile
+	Accounts     []Account
+}
+
+// Installation names this installation of Windows; another one clears what we believe to be there.
+func (i *Inventory) Installation() (installDate int64, machineGUID string) {
+	return i.InstallDate, i.MachineGUID
+}
+
+// Account returns what is known of a user's account picture; a user without values and files has the state StateAbsent.
+func (i *Inventory) Account(sid SID) Account {
+	for _, a := range i.Accounts {
+		if a.SID == sid {
+			return a
+		}
+	}
+	return Account{SID: sid, State: StateAbsent}
+}
+
+// A Profile is a user profile on a workstation (ProfileList).
+type Profile struct {
+	SID         SID
+	Loaded      bool      // HKEY_USERS\<SID> exists
+	Interactive bool      // HKEY_USERS\<SID>\Volatile Environment exists: an interactive logon now
+	LastUse     time.Time // the later of load and unload; zero where Windows does not say (before 1809)
+}
+
+// StateAbsent is the state of a user without an AccountPicture key.
+const StateAbsent = "absent"
+
+// An Account is the picture of one user on one workstation: registry values and our files.
+type Account struct {
+	SID    SID
+	State  string  // names the Image values exactly; StateAbsent without a key. Changing verbs carry it back.
+	Values []Value // Image values, in the order of their names in accountpicture
+	Files  []File  // files in our folder of this user
+	Error  string  // HRESULT and place when the key or folder could not be read, e.g. 0x80070005; then nothing is believed
+}
+
+// A Value is one Image value of the registry.
+type Value struct {
+	Name string // Image96
+	Kind string // sz, expand_sz or other
+	Data string // for sz and expand_sz, unexpanded; cut after 520 characters
+}
+
+// A File is a file in our folder.
+type File struct {
+	Name   string
+	Length int64
+	SHA256 string // lower-case hex; empty when it could not be read
+}

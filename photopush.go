@@ -1,0 +1,161 @@
+// Package photopush holds the nouns that cross the rooms of photopush, a server that keeps every Windows account picture in
+// step with the photo in Active Directory. It knows no protocol and no database, and imports the standard library only.
+//
+// Start reading here, then jobs, which runs the loop: want against have, a visit for every workstation that differs.
+package photopush
+
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+// A SID is a security identifier in its string form, S-1-5-21-…-RID (MS-DTYP 2.4.2.1). It identifies a user for ever; names change.
+type SID string
+
+var accountSID = regexp.MustCompile(`\AS-1-5-21(-[0-9]{1,10}){4}\z`)
+
+// IsAccount tells whether s has the form of a domain or local account's SID. Nothing else becomes a path, a registry key or a row.
+func (s SID) IsAccount() bool { return accountSID.MatchString(string(s)) }
+
+// A GUID is an objectGUID, lower-case hex with dashes: 8c7ec6d4-09b5-4d9f-a1f5-1f5a6bd0a4a1.
+type GUID string
+
+// A User is a person's account as the directory has it.
+type User struct {
+	SID         SID
+	GUID        GUID
+	Domain      string // name of the domain in the configuration, e.g. corp.example
+	DN          string // distinguished name
+	AccountName string // sAMAccountName
+	UPN         string // userPrincipalName; empty where not set
+	DisplayName string
+	Enabled     bool
+}
+
+// OU is the distinguished name of the container the user lies in.
+func (u User) OU() string { return parentDN(u.DN) }
+
+// A Photo is one picture as the directory has it: bytes that a user may have written himself, hostile until decoded.
+type Photo struct {
+	Attribute string // jpegPhoto or thumbnailPhoto
+	Bytes     []byte // at most what directory was told to read
+}
+
+// A Workstation is a computer object of the directory. Its ID names it, Host is its address.
+type Workstation struct {
+	ID          GUID
+	Domain      string // name of the domain in the configuration
+	DN          string
+	Name        string // sAMAccountName without the closing $
+	Host        string // dNSHostName, lower case, fully qualified; empty where the object has none
+	OS          string // operatingSystem, e.g. Windows 11 Enterprise
+	OSVersion   string // operatingSystemVersion, e.g. 10.0 (22631)
+	Enabled     bool
+	LastLogon   time.Time // lastLogonTimestamp: up to 14 days behind; zero where never
+	PasswordSet time.Time // pwdLastSet; zero where never
+	ManagedBy   string    // distinguished name of who manages it, or empty
+}
+
+// OU is the distinguished name of the container the computer lies in.
+func (w Workstation) OU() string { return parentDN(w.DN) }
+
+// Server tells whether the operating system is a Windows Server.
+func (w Workstation) Server() bool { return strings.Contains(strings.ToLower(w.OS), "server") }
+
+// A Scope says which objects of a domain are ours to care for. There is no 'everything' by default.
+type Scope struct {
+	UserBases         []string // distinguished names; a user below any of them is in scope
+	UserFilter        string   // LDAP filter, and-ed; empty for none
+	WorkstationBases  []string
+	WorkstationFilter string
+	IncludeServers    bool // Windows Servers are workstations too; domain controllers never are
+}
+
+// A Session is evidence that a user uses a workstation.
+type Session struct {
+	Workstation GUID
+	User        SID
+	Source      string    // where the evidence comes from: profile
+	FirstSeen   time.Time // UTC
+	LastSeen    time.Time // UTC; for a profile its last load or unload
+}
+
+// A Pair is one user on one workstation, with what should be there and what was read back there.
+type Pair struct {
+	Workstation GUID
+	User        SID
+	Want        Want
+	Have        string    // digest of the picture set that was read back, value by value and file by file; empty for none of ours
+	Reason      Reason    // why Have is not Want; empty while it is, or while nobody has tried yet
+	Detail      string    // one sentence to Reason
+	Since       time.Time // since when Have is not Want; zero while it is
+	Original    []Value   // the values before our first write; nil before it
+}
+
+// InStep tells whether nothing is to be done for the pair.
+func (p Pair) InStep() bool { return p.Want == Leave || p.Want.Digest() == p.Have }
+
+// A Want is what a pair should have: the digest of a picture set, Absent, or Leave.
+type Want string
+
+const (
+	Leave  Want = "leave"  // whatever is there is not ours to change
+	Absent Want = "absent" // no picture of ours
+)
+
+// Digest is the digest that Have must equal: empty for Absent and Leave.
+func (w Want) Digest() string {
+	if w == Leave || w == Absent {
+		return ""
+	}
+	return string(w)
+}
+
+// A Claim is the right to visit one workstation until its lease ends.
+type Claim struct {
+	Workstation Workstation
+	Token       string    // finishing requires it
+	Until       time.Time // end of the lease, by the database's clock
+	Attempts    int       // failed visits in a row before this one; being offline is none
+	Inventory   *Inventory
+	Verify      bool // look at the workstation although every pair is in step
+}
+
+// A Visit is one contact with one workstation, as it is decided before it starts.
+type Visit struct {
+	Workstation Workstation
+	Inventory   *Inventory // what is known from before; nil when nothing is, or when it is too old to plan from
+}
+
+// An Outcome is what a visit found and did; only what was read back counts.
+type Outcome struct {
+	Workstation GUID
+	Started     time.Time
+	Finished    time.Time
+	Contacted   bool       // the workstation answered
+	Inventory   *Inventory // what is there now; nil when nothing was learnt
+	Pairs       []Pair     // every pair the visit looked at, with Have as read back
+	Pushed      int        // picture sets put there and read back
+	Reason      Reason     // why the visit failed as a whole; empty when it did not
+	Err         error      // the error behind Reason
+}
+
+// An Output is what a command on a workstation printed.
+type Output struct {
+	Stdout   []byte
+	Stderr   []byte
+	ExitCode uint32
+}
+
+func parentDN(dn string) string {
+	for i := 0; i < len(dn); i++ {
+		switch dn[i] {
+		case '\\':
+			i++
+		case ',':
+			return strings.TrimLeft(dn[i+1:], " ")
+		}
+	}
+	return ""
+}
