@@ -29,13 +29,13 @@ var imports = map[string][]string{
 
 // testImports are the additional rooms that a package's tests may import.
 var testImports = map[string][]string{
-	"accountpicture":  {"internal/simwin", "internal/winelab"},
+	"accountpicture":  {"accountpicture/golden", "internal/simwin", "internal/winelab"},
 	"winrm":           {"internal/simwin"},
 	"directory":       {"internal/simad", "internal/sambalab"},
 	"visit":           {"internal/simwin", "internal/winelab", "internal/badge", "winrm"},
 	"jobs":            {"internal/lab", "internal/simwin", "store", "store/storetest", "visit"},
 	"store":           {"store/storetest"},
-	"internal/simwin": {"photo", "internal/winelab", "winrm"},
+	"internal/simwin": {"accountpicture/golden", "photo", "internal/winelab", "winrm"},
 	"cmd/photopush":   {"internal/simad", "internal/simwin", "internal/sambalab", "internal/winelab", "internal/badge"},
 }
 

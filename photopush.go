@@ -125,7 +125,7 @@ type Claim struct {
 // A Visit is one contact with one workstation, as it is decided before it starts.
 type Visit struct {
 	Workstation Workstation
-	Inventory   *Inventory // what is known from before; nil when nothing is, or when it is too old to plan from
+	Inventory   *Inventory // to plan from; nil when nothing is known, or when the workstation is to be looked at anew
 }
 
 // An Outcome is what a visit found and did; only what was read back counts.
@@ -136,6 +136,7 @@ type Outcome struct {
 	Contacted   bool       // the workstation answered
 	Inventory   *Inventory // what is there now; nil when nothing was learnt
 	Pairs       []Pair     // every pair the visit looked at, with Have as read back
+	Unread      bool       // something may have been changed that was not read back: do not plan from what is stored
 	Pushed      int        // picture sets put there and read back
 	Reason      Reason     // why the visit failed as a whole; empty when it did not
 	Err         error      // the error behind Reason

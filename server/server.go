@@ -1,0 +1,2 @@
+// Package server answers HTTP: for now /healthz on loopback.
+package server
