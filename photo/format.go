@@ -1,0 +1,75 @@
+package photo
+
+import (
+	"bytes"
+	"image"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/webp"
+)
+
+// A Format is a file format that is decoded.
+type Format string
+
+const (
+	JPEG Format = "JPEG"
+	PNG  Format = "PNG"
+	GIF  Format = "GIF"
+	BMP  Format = "BMP"
+	WebP Format = "WebP"
+)
+
+// formats are told by their first bytes, never by a name; in magic, ? is any byte.
+var formats = []struct {
+	format Format
+	magic  string
+	config func(io.Reader) (image.Config, error)
+	decode func(io.Reader) (image.Image, error)
+}{
+	{JPEG, "\xff\xd8\xff", jpeg.DecodeConfig, jpeg.Decode},
+	{PNG, "\x89PNG\r\n\x1a\n", png.DecodeConfig, png.Decode},
+	{GIF, "GIF8?a", gif.DecodeConfig, gif.Decode},
+	{BMP, "BM????\x00\x00\x00\x00", bmp.DecodeConfig, bmp.Decode},
+	{WebP, "RIFF????WEBPVP8", webp.DecodeConfig, webp.Decode},
+}
+
+// strangers are formats that are refused by name.
+var strangers = []struct{ name, magic string }{
+	{"TIFF", "II*\x00"}, {"TIFF", "MM\x00*"}, {"TIFF", "II+\x00"}, {"TIFF", "MM\x00+"},
+	{"HEIC", "????ftyphei"}, {"HEIC", "????ftyphev"}, {"HEIC", "????ftypmif1"}, {"HEIC", "????ftypmsf1"},
+	{"AVIF", "????ftypavi"},
+	{"JPEG 2000", "\x00\x00\x00\x0cjP  "}, {"JPEG 2000", "\xff\x4f\xff\x51"},
+	{"JPEG XL", "\xff\x0a"}, {"JPEG XL", "\x00\x00\x00\x0cJXL "},
+	{"JPEG XR", "II\xbc"},
+	{"PDF", "%PDF-"}, {"icon", "\x00\x00\x01\x00"}, {"Photoshop", "8BPS"}, {"Windows metafile", "\xd7\xcd\xc6\x9a"},
+	{"animation container", "RIFF"}, {"video", "????ftyp"}, {"archive", "PK\x03\x04"}, {"base64 text of a JPEG", "/9j/"},
+	{"base64 text of a PNG", "iVBORw0KGgo"}, {"SVG", "<svg"}, {"XML or SVG", "<?xml"}, {"HTML", "<!DOCTYPE"}, {"HTML", "<html"},
+}
+
+// matches tells whether raw starts with magic.
+func matches(raw []byte, magic string) bool {
+	if len(raw) < len(magic) {
+		return false
+	}
+	for i := range len(magic) {
+		if magic[i] != '?' && magic[i] != raw[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// stranger says what raw looks like when it is none of our formats.
+func stranger(raw []byte) error {
+	text := bytes.TrimLeft(bytes.TrimPrefix(raw[:min(len(raw), 256)], []byte("\ufeff")), " \t\r\n")
+	for _, s := range strangers {
+		if matches(raw, s.magic) || matches(text, s.magic) {
+			return bad("it looks like %s; want JPEG, PNG, GIF, BMP or WebP", s.name)
+		}
+	}
+	return bad("it begins with % x, which is none of JPEG, PNG, GIF, BMP and WebP", raw[:min(len(raw), 8)])
+}
