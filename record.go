@@ -1,0 +1,107 @@
+package photopush
+
+import "time"
+
+// A UserRecord is a user with what his photo gave when it was last read.
+type UserRecord struct {
+	User
+	PhotoHash   string    // lower-case hex SHA-256 over the candidate photos as read; empty without one
+	Digest      string    // of the picture set made from the photo; empty without one
+	PhotoReason Reason    // NoPhoto or BadPhoto where Digest is empty
+	PhotoDetail string    // one sentence to PhotoReason
+	GoneSince   time.Time // when a complete read of his domain missed him first; zero while he is there
+}
+
+// A WorkstationRecord is a workstation with what is known of its visits. Times are UTC; zero where it has not happened.
+type WorkstationRecord struct {
+	Workstation
+	GoneSince     time.Time // when a complete read of its domain missed it first
+	Due           time.Time // when it may be claimed next; zero while it is leased, or when nothing is planned
+	Priority      Priority
+	LeaseUntil    time.Time // zero while nobody visits it
+	Attempts      int       // failed visits in a row; being offline is none
+	FirstFailed   time.Time // the first failed visit of that row, offline ones included
+	Reason        Reason    // why the last visit failed as a whole; empty when it did not
+	Detail        string    // one sentence to Reason
+	LastContact   time.Time // it answered
+	LastSuccess   time.Time // a visit ended without a Reason
+	VerifyDue     time.Time // from then on a visit looks at it although every pair is in step
+	InventoryTime time.Time // zero: never inventoried
+	Facts         Facts     // from its last inventory
+}
+
+// Facts are what wants are decided by, out of a workstation's last inventory.
+type Facts struct {
+	Build       int
+	Type        string // InstallationType: Client, Server, Server Core
+	Domain      string // DNS domain the machine says it is in
+	EntraJoined bool
+	DefaultTile bool // policy UseDefaultTile
+}
+
+// Facts are the inventory's part that wants are decided by.
+func (i *Inventory) Facts() Facts {
+	return Facts{Build: i.Build, Type: i.Type, Domain: i.Domain, EntraJoined: i.EntraJoined, DefaultTile: i.DefaultTile}
+}
+
+// A Priority orders what is due.
+type Priority int
+
+const (
+	Normal   Priority = 0
+	OnDemand Priority = 1 // before everything else
+)
+
+// A Plan is one user on one workstation with everything a want is decided by: a row for each session and each pair that is known.
+type Plan struct {
+	Workstation *WorkstationRecord // shared by the rows of one workstation; never changed
+	User        *UserRecord        // nil when the directory does not know SID; shared by the rows of one user
+	SID         SID
+	Session     Session // of several sources the one seen last; zero when there is a pair without evidence
+	Pair        Pair    // Want is empty when nothing was decided yet
+}
+
+// A Status is one row of the report's material: a pair, a workstation without pairs, or a user without workstations.
+type Status struct {
+	Workstation *WorkstationRecord // nil for a user without workstations
+	User        *UserRecord        // nil for a workstation without pairs, and for a pair whose user the directory does not know
+	Pair        Pair               // zero for a row that is no pair
+	LastSeen    time.Time          // last evidence that the user uses the workstation; zero for none
+}
+
+// A ClaimRequest says how much may be claimed.
+type ClaimRequest struct {
+	Limit       int           // at most so many at once, at least 1
+	Lease       time.Duration // longer than a visit's deadline
+	MaxInFlight int           // live leases of all processes together are never more than this; 0 for no limit
+	Only        []GUID        // nothing but these; nil for all
+}
+
+// A Result is what is to be kept of a visit.
+type Result struct {
+	Claim     Claim
+	Outcome   Outcome
+	Sessions  []Session // evidence that the visit's inventory gave
+	Attempts  int       // failed visits in a row with this one
+	NextDue   time.Time // zero: when a want changes, or VerifyDue comes
+	VerifyDue time.Time // zero: never
+}
+
+// A Credential is an account with a way of proving it, as far as the count of its rejections needs it.
+type Credential struct {
+	Account   string     // as configured: CORP\svc-push or svc-push@corp.example
+	Mechanism string     // basic, ldap-simple, ntlm, kerberos
+	Mark      SecretMark // of its secret now: another mark is another credential
+}
+
+// A CredentialStop says since when a credential is not used any more, and why. It is an error with the reason Auth, and ends when a person
+// changes the secret.
+type CredentialStop struct {
+	Credential Credential
+	Since      time.Time
+	Detail     string // who rejected it, and how
+}
+
+func (c *CredentialStop) Error() string {
+	return c.Credential.Account + " (" + c.Credential.Mechanism + ") was rejected, and is not used again until its secret has changed: " + c.Detail
+}
