@@ -23,18 +23,37 @@ const (
 	WebP Format = "WebP"
 )
 
-// formats are told by their first bytes, never by a name; in magic, ? is any byte.
+// formats are told by their first bytes, never by a name; in magic, ? is any byte. What memory gives is an upper bound of what decoding and
+// cutting take, for a file whose header is sound.
 var formats = []struct {
 	format Format
 	magic  string
 	config func(io.Reader) (image.Config, error)
 	decode func(io.Reader) (image.Image, error)
+	memory func(raw []byte, pixels int) int
 }{
-	{JPEG, "\xff\xd8\xff", jpeg.DecodeConfig, jpeg.Decode},
-	{PNG, "\x89PNG\r\n\x1a\n", png.DecodeConfig, png.Decode},
-	{GIF, "GIF8?a", gif.DecodeConfig, gif.Decode},
-	{BMP, "BM????\x00\x00\x00\x00", bmp.DecodeConfig, bmp.Decode},
-	{WebP, "RIFF????WEBPVP8", webp.DecodeConfig, webp.Decode},
+	{JPEG, "\xff\xd8\xff", jpeg.DecodeConfig, jpeg.Decode, nil}, // jpegFile.memory
+	{PNG, "\x89PNG\r\n\x1a\n", png.DecodeConfig, png.Decode, pngMemory},
+	{GIF, "GIF8?a", gif.DecodeConfig, gif.Decode, perPixel(2 + 3)},              // indices, twice when interlaced
+	{BMP, "BM", bmp.DecodeConfig, bmp.Decode, perPixel(4 + 3)},                  // RGBA
+	{WebP, "RIFF????WEBPVP8", webp.DecodeConfig, webp.Decode, perPixel(11 + 3)}, // lossless: twice RGBA; lossy: YCbCr, and alpha as lossless
+}
+
+func perPixel(n int) func([]byte, int) int {
+	return func(_ []byte, pixels int) int { return n * pixels }
+}
+
+// pngMemory is four bytes per pixel, eight with 16 bits per sample, twice as much when interlaced (PNG third edition, 11.2.1).
+func pngMemory(raw []byte, pixels int) int {
+	const depth, interlace = 24, 28
+	n := 4
+	if raw[depth] == 16 {
+		n = 8
+	}
+	if raw[interlace] != 0 {
+		n *= 2
+	}
+	return (n + 3) * pixels
 }
 
 // strangers are formats that are refused by name.

@@ -8,7 +8,6 @@ package photo
 
 import (
 	"fmt"
-	"image"
 
 	"github.com/photopush/photopush"
 )
@@ -22,7 +21,7 @@ const (
 	MaxBytes  = 10 << 20   // of a photo as the directory has it
 	MaxPixels = 50_000_000 // of the whole photo
 	MaxSide   = 16_384     // px
-	maxMemory = 256 << 20  // bytes that decoding may take, estimated before it starts
+	maxMemory = 320 << 20  // bytes that decoding may take, estimated before it starts
 )
 
 // A Set is the picture set of one photo: all variants that it is large enough for.
@@ -63,20 +62,10 @@ type Info struct {
 	Format Format
 	Width  int // px, after the orientation of its EXIF data
 	Height int
-
-	orientation orientation
 }
 
 // Pixels is the area of the photo.
 func (i Info) Pixels() int { return i.Width * i.Height }
-
-// stored is the size of the photo before orientation.
-func (i Info) stored() image.Point {
-	if i.orientation.swaps() {
-		return image.Pt(i.Height, i.Width)
-	}
-	return image.Pt(i.Width, i.Height)
-}
 
 // bad says of a photo what is wrong with it.
 func bad(format string, args ...any) error {

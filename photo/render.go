@@ -6,61 +6,62 @@ import (
 	"encoding/hex"
 	"image"
 	"image/jpeg"
-
-	"github.com/disintegration/imaging"
+	"slices"
 )
 
-// Examine tells format and size of a photo without decoding it. The error has the reason bad_photo and says what is wrong. A photo
-// that passes may still be damaged further on; only Render knows.
-func Examine(raw []byte) (Info, error) {
-	if len(raw) == 0 {
-		return Info{}, bad("it is empty")
-	}
-	for _, f := range formats {
-		if !matches(raw, f.magic) {
-			continue
-		}
-		c, err := f.config(bytes.NewReader(raw))
-		if err != nil {
-			return Info{}, bad("%s header: %w", f.format, err)
-		}
-		return Info{Format: f.format, Width: c.Width, Height: c.Height}, nil
-	}
-	return Info{}, stranger(raw)
-}
-
-// Render makes the picture set of raw. The error has the reason bad_photo and says what is wrong with the photo.
+// Render makes the picture set of raw: every size up to that of the photo, all of them where the recipe enlarges. A photo below the
+// smallest size gives one variant of its own pixels. The error has the reason bad_photo and says what is wrong with the photo.
 func Render(raw []byte, r Recipe) (*Set, error) {
-	info, err := Examine(raw)
+	s, err := open(raw)
 	if err != nil {
 		return nil, err
 	}
-	img, err := imaging.Decode(bytes.NewReader(raw), imaging.AutoOrientation(true))
+	img, err := s.decode()
 	if err != nil {
-		return nil, bad("%s: %w", info.Format, err)
+		return nil, err
 	}
-	b := img.Bounds()
-	side := min(b.Dx(), b.Dy())
-	square := imaging.CropAnchor(img, side, side, imaging.Center)
-	set := &Set{Digest: r.Digest(raw), Side: side}
+	q := s.square(img, r.Crop)
+	set := &Set{Digest: r.Digest(raw), Side: q.side}
+	rs := newResampler(q)
 	for _, size := range Sizes {
-		if size > side && !r.Upscale && len(set.Variants) > 0 {
-			break
+		switch {
+		case size <= q.side || r.Upscale:
+			err = set.add(size, rs.resize(size), r.Quality)
+		case len(set.Variants) == 0:
+			err = set.add(size, rs.resize(q.side), r.Quality)
 		}
-		v, err := encode(imaging.Resize(square, size, size, imaging.Lanczos), size, r.Quality)
 		if err != nil {
 			return nil, err
 		}
-		set.Variants = append(set.Variants, v)
 	}
 	return set, nil
 }
 
-func encode(img image.Image, size, quality int) (Variant, error) {
+// square cuts the largest square out of img, where the recipe wants it, and turns it upright.
+func (s *source) square(img image.Image, c Crop) square {
+	i := s.info()
+	side := min(i.Width, i.Height)
+	x, y := (i.Width-side)/2, (i.Height-side)/2
+	if c == CropAuto {
+		y = (i.Height - side) / 3 // faces are in the upper part
+	}
+	// The corner that comes first as stored may be any of the four.
+	x0, y0 := s.orientation.stored(x, y, s.width, s.height)
+	x1, y1 := s.orientation.stored(x+side-1, y+side-1, s.width, s.height)
+	q := cut(img, min(x0, x1), min(y0, y1), side)
+	for n, p := range q.planes {
+		q.planes[n] = s.orientation.turn(p)
+	}
+	return q
+}
+
+// add encodes a variant. The standard library's encoder writes baseline 4:2:0 and no metadata.
+func (s *Set) add(size int, img image.Image, quality int) error {
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, img, &jpeg.Options{Quality: quality}); err != nil {
-		return Variant{}, err
+		return err // a bytes.Buffer takes everything
 	}
 	sum := sha256.Sum256(b.Bytes())
-	return Variant{Size: size, JPEG: b.Bytes(), SHA256: hex.EncodeToString(sum[:])}, nil
+	s.Variants = append(s.Variants, Variant{Size: size, JPEG: slices.Clip(bytes.Clone(b.Bytes())), SHA256: hex.EncodeToString(sum[:])})
+	return nil
 }
