@@ -1,0 +1,214 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/photopush/photopush"
+)
+
+// A Config is one domain of the configuration, domains[].
+type Config struct {
+	Name         string           `yaml:"name" help:"DNS name of the domain." example:"corp.example"`
+	Controllers  []string         `yaml:"controllers" help:"Domain controllers in the order in which they are tried: ldaps://host[:port], or ldap://host[:port], which always starts TLS. Nothing is ever sent in clear." example:"[ldaps://dc1.corp.example, ldaps://dc2.corp.example]"`
+	CAFile       string           `yaml:"ca_file" help:"PEM file of the CA that signed the controllers' certificates; empty for the CAs of the system." example:"/etc/photopush/corp-ca.pem"`
+	BindUser     string           `yaml:"bind_user" help:"Account that reads the directory: user@domain, DOMAIN\\user or a distinguished name. A plain domain user is enough." example:"svc-photopush@corp.example"`
+	PasswordFile string           `yaml:"password_file" help:"File whose first line is the account's password." example:"/etc/photopush/ldap-password"`
+	PasswordEnv  string           `yaml:"password_env" help:"Environment variable that holds the password, instead of password_file."`
+	Users        UserScope        `yaml:"users"`
+	Workstations WorkstationScope `yaml:"workstations"`
+	PageSize     int              `yaml:"page_size" default:"500" help:"Objects asked for at once, 1 to 1000."`
+	Timeout      time.Duration    `yaml:"timeout" default:"30s" help:"Longest wait for the next answer of a controller, 1s to 10m."`
+	MaxPhotoSize photopush.Bytes  `yaml:"max_photo_size" default:"5 MiB" help:"Largest photo that is read from the directory, 1 KiB to 16 MiB; a longer one is cut, and counts as broken."`
+	DNSServers   []string         `yaml:"dns_servers" help:"DNS servers that know the names of this domain, as IP or IP:port; empty for the resolver of the system." example:"[10.0.0.10, 10.0.0.11]"`
+}
+
+// A UserScope says which people are cared for.
+type UserScope struct {
+	Bases  []string `yaml:"bases" help:"Distinguished names; users at or below them are in scope. There is no 'everything' by default." example:"[\"OU=Staff,DC=corp,DC=example\"]"`
+	Filter string   `yaml:"filter" help:"LDAP filter that users must match as well; empty for all of them." example:"(department=Sales)"`
+}
+
+// A WorkstationScope says which computers are cared for. Domain controllers never are.
+type WorkstationScope struct {
+	Bases          []string `yaml:"bases" help:"Distinguished names; computers at or below them are in scope. There is no 'everything' by default." example:"[\"OU=Workstations,DC=corp,DC=example\"]"`
+	Filter         string   `yaml:"filter" help:"LDAP filter that computers must match as well; empty for all of them." example:"(operatingSystem=Windows*)"`
+	IncludeServers bool     `yaml:"include_servers" help:"Whether computers that run Windows Server are workstations too; domain controllers never are."`
+}
+
+// Secret is where the password is kept.
+func (c *Config) Secret() photopush.Secret {
+	return photopush.Secret{File: c.PasswordFile, Env: c.PasswordEnv}
+}
+
+// Scope is the scope as the other rooms know it.
+func (c *Config) Scope() photopush.Scope {
+	return photopush.Scope{
+		UserBases:         c.Users.Bases,
+		UserFilter:        c.Users.Filter,
+		WorkstationBases:  c.Workstations.Bases,
+		WorkstationFilter: c.Workstations.Filter,
+		IncludeServers:    c.Workstations.IncludeServers,
+	}
+}
+
+// Validate reports every fault; path is the prefix of its keys, such as domains[0]. It reads no file.
+func (c *Config) Validate(path string) error {
+	v := configFaults{path: path}
+	c.validateServers(&v)
+	c.validateAccount(&v)
+	root := domainDN(c.Name)
+	validateScope(&v, "users", c.Users.Bases, c.Users.Filter, root)
+	validateScope(&v, "workstations", c.Workstations.Bases, c.Workstations.Filter, root)
+	if c.PageSize < 1 || c.PageSize > 1000 {
+		v.add("page_size is %d, want 1 to 1000", c.PageSize)
+	}
+	if c.Timeout < time.Second || c.Timeout > 10*time.Minute {
+		v.add("timeout is %s, want 1s to 10m", c.Timeout)
+	}
+	if c.MaxPhotoSize < 1<<10 || c.MaxPhotoSize > 16<<20 {
+		v.add("max_photo_size is %s, want 1 KiB to 16 MiB", c.MaxPhotoSize)
+	}
+	return errors.Join(v.errs...)
+}
+
+var dnsName = regexp.MustCompile(`\A[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\z`)
+
+func (c *Config) validateServers(v *configFaults) {
+	switch {
+	case c.Name == "":
+		v.add("name is empty, want the DNS name of the domain, such as corp.example")
+	case len(c.Name) > 253 || !dnsName.MatchString(c.Name):
+		v.add("name is %q, want the DNS name of the domain, such as corp.example", c.Name)
+	}
+	if len(c.Controllers) == 0 {
+		v.add("controllers is empty, want at least one URL, such as ldaps://dc1.corp.example")
+	}
+	for i, s := range c.Controllers {
+		if _, err := parseController(s); err != nil {
+			v.add("controllers[%d] is %q, %w", i, s, err)
+		}
+	}
+	for i, s := range c.DNSServers {
+		if _, err := dnsServerAddr(s); err != nil {
+			v.add("dns_servers[%d] is %q, %w", i, s, err)
+		}
+	}
+}
+
+func (c *Config) validateAccount(v *configFaults) {
+	switch {
+	case c.BindUser == "":
+		v.add(`bind_user is empty, want user@domain, DOMAIN\user or a distinguished name`)
+	case !bindUserForm(c.BindUser):
+		v.add(`bind_user is %q, want user@domain, DOMAIN\user or a distinguished name`, c.BindUser)
+	}
+	switch {
+	case c.PasswordFile == "" && c.PasswordEnv == "":
+		v.add("password_file is empty, want it or password_env")
+	case c.PasswordFile != "" && c.PasswordEnv != "":
+		v.add("password_file and password_env are both set, want one of them")
+	}
+}
+
+// bindUserForm tells whether a controller can take s for a simple bind: a bare account name is refused by Active Directory
+// (MS-ADTS 5.1.1.1.1).
+func bindUserForm(s string) bool {
+	if user, domain, ok := strings.Cut(s, "@"); ok && user != "" && domain != "" {
+		return true
+	}
+	if domain, user, ok := strings.Cut(s, `\`); ok && domain != "" && user != "" && !strings.Contains(domain, "=") {
+		return true
+	}
+	dn, err := ldap.ParseDN(s)
+	return err == nil && len(dn.RDNs) > 0
+}
+
+func validateScope(v *configFaults, key string, bases []string, filter, root string) {
+	if len(bases) == 0 {
+		v.add("%s.bases is empty, want at least one distinguished name: there is no 'everything' by default", key)
+	}
+	for i, s := range bases {
+		if err := checkBase(s, root); err != nil {
+			v.add("%s.bases[%d] is %q, %w", key, i, s, err)
+		}
+	}
+	if filter == "" {
+		return
+	}
+	if _, err := ldap.CompileFilter(filter); err != nil {
+		v.add("%s.filter is %q, want an LDAP filter in parentheses, such as (department=Sales): %w", key, filter, filterFault(err))
+	}
+}
+
+// filterFault drops the result code that go-ldap puts before its filter errors.
+func filterFault(err error) error {
+	if e, ok := errors.AsType[*ldap.Error](err); ok && e.Err != nil {
+		return errors.New(strings.TrimPrefix(e.Err.Error(), "ldap: "))
+	}
+	return err
+}
+
+// checkBase says what is wrong with the base s of the domain whose distinguished name is root.
+func checkBase(s, root string) error {
+	dn, err := ldap.ParseDN(s)
+	if err != nil || len(dn.RDNs) == 0 {
+		return fmt.Errorf("want a distinguished name, such as OU=Staff,%s", root)
+	}
+	domain, err := ldap.ParseDN(root)
+	if err == nil && !domain.EqualFold(dn) && !domain.AncestorOfFold(dn) {
+		return fmt.Errorf("want a distinguished name within %s", root)
+	}
+	return nil
+}
+
+// domainDN is the distinguished name of a domain: corp.example is DC=corp,DC=example.
+func domainDN(name string) string {
+	if name == "" || !dnsName.MatchString(name) {
+		return "DC=corp,DC=example"
+	}
+	return "DC=" + strings.ReplaceAll(name, ".", ",DC=")
+}
+
+// parseController reads the URL of a controller and fills in the port.
+func parseController(s string) (*url.URL, error) {
+	want := errors.New("want ldaps://host[:port], or ldap://host[:port], which starts TLS")
+	u, err := url.Parse(s)
+	switch {
+	case err != nil, u.Scheme != "ldaps" && u.Scheme != "ldap", u.Hostname() == "",
+		u.User != nil, u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "":
+		return nil, want
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err != nil && !dnsName.MatchString(strings.TrimSuffix(u.Hostname(), ".")) {
+		return nil, want
+	}
+	if u.Port() != "" {
+		if n, err := strconv.Atoi(u.Port()); err != nil || n < 1 || n > 65535 {
+			return nil, want
+		}
+	}
+	u.Path = ""
+	return u, nil
+}
+
+// faults collects what is wrong with a section.
+type configFaults struct {
+	path string
+	errs []error
+}
+
+func (v *configFaults) add(format string, args ...any) {
+	prefix := ""
+	if v.path != "" {
+		prefix = strings.ReplaceAll(v.path, "%", "%%") + "."
+	}
+	v.errs = append(v.errs, fmt.Errorf(prefix+format, args...))
+}

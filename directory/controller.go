@@ -1,0 +1,133 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/photopush/photopush"
+)
+
+// restAfterFault is how long a controller that failed is tried after the others only.
+const restAfterFault = time.Minute
+
+// A controller is one domain controller of the configuration.
+type controller struct {
+	url     string // as an administrator would write it, for errors and logs
+	host    string // what its certificate must name
+	addr    string // host:port
+	tls     bool   // from the first byte; else it is started
+	resting time.Time
+}
+
+func newController(u *url.URL) *controller {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme]
+	}
+	return &controller{
+		url:  u.String(),
+		host: strings.TrimSuffix(u.Hostname(), "."),
+		addr: net.JoinHostPort(u.Hostname(), port),
+		tls:  u.Scheme == "ldaps",
+	}
+}
+
+// candidates lists the controllers not yet tried, those that failed lately last.
+func (d *Directory) candidates(tried *trial) []*controller {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	var fit, resting []*controller
+	for _, c := range d.controllers {
+		switch {
+		case tried.has(c):
+		case now.Before(c.resting):
+			resting = append(resting, c)
+		default:
+			fit = append(fit, c)
+		}
+	}
+	return append(fit, resting...)
+}
+
+func (d *Directory) rest(c *controller) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c.resting = d.now().Add(restAfterFault)
+}
+
+func (d *Directory) unrest(c *controller) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c.resting = time.Time{}
+}
+
+// A trial remembers which controllers failed within one call, and why.
+type trial struct {
+	failed []failure
+}
+
+type failure struct {
+	controller *controller
+	err        *lostError
+}
+
+func (t *trial) has(c *controller) bool {
+	for _, f := range t.failed {
+		if f.controller == c {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *trial) add(c *controller, err error) {
+	lost, ok := errors.AsType[*lostError](err)
+	if !ok {
+		lost = &lostError{photopush.Offline, err}
+	}
+	t.failed = append(t.failed, failure{c, lost})
+}
+
+// err is the error when no controller is left: one line that names each and why, with ErrNoDirectory in its chain.
+func (t *trial) err(domain string) error {
+	reason := photopush.Offline
+	for i, f := range t.failed {
+		if i == 0 {
+			reason = f.err.reason
+		} else if f.err.reason != reason {
+			reason = photopush.Offline
+		}
+	}
+	return &photopush.Error{Reason: reason, Op: "read directory", On: domain, Err: &noDirectoryError{t.failed}}
+}
+
+type noDirectoryError struct{ failed []failure }
+
+func (e *noDirectoryError) Error() string {
+	parts := make([]string, len(e.failed))
+	for i, f := range e.failed {
+		parts[i] = fmt.Sprintf("%s: %s: %s", f.controller.url, f.err.reason, oneLine(f.err))
+	}
+	return photopush.ErrNoDirectory.Error() + ": " + strings.Join(parts, "; ")
+}
+
+func (e *noDirectoryError) Unwrap() []error {
+	errs := []error{photopush.ErrNoDirectory}
+	for _, f := range e.failed {
+		errs = append(errs, f.err.err)
+	}
+	return errs
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// canceled says what a call was doing when its context ended.
+func canceled(ctx context.Context, what string) error {
+	return fmt.Errorf("%s: %w", what, ctx.Err())
+}

@@ -1,0 +1,121 @@
+package directory
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/photopush/photopush"
+)
+
+// Options are what a Directory takes from its surroundings; the zero value is usable.
+type Options struct {
+	Logger      *slog.Logger                                                         // nil: nothing is logged
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // nil: through the Resolver of the Config
+	Now         func() time.Time                                                     // nil: time.Now
+}
+
+// A Directory reads one domain. It is safe for concurrent use.
+type Directory struct {
+	cfg     Config
+	log     *slog.Logger
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	now     func() time.Time
+	tls     *tls.Config
+	bind    binder
+	people  scope
+	devices scope
+
+	lookups chan struct{} // a slot for each search that may run beside the reads of everything
+	opening chan struct{} // held while connecting: a credential is proven once before it is used twice
+
+	mu          sync.Mutex
+	closed      bool
+	idle        []*conn
+	controllers []*controller
+	netbios     string // NetBIOS name of the domain, once it was read
+}
+
+// Idle connections that are kept, and lookups that run at once.
+const (
+	maxIdle    = 2
+	maxLookups = 4
+)
+
+// New prepares a domain from a configuration that Validate has accepted. It reads the CA file, and contacts nobody.
+func New(cfg Config, opts Options) (*Directory, error) {
+	if err := cfg.Validate(""); err != nil {
+		return nil, err
+	}
+	pool, err := readCAs(cfg.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	d := &Directory{
+		cfg:     cfg,
+		log:     opts.Logger,
+		dial:    opts.DialContext,
+		now:     opts.Now,
+		tls:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		bind:    &simpleBinder{user: cfg.BindUser, secret: cfg.Secret()},
+		people:  userScope(cfg.Users),
+		devices: workstationScope(cfg.Workstations),
+		lookups: make(chan struct{}, maxLookups),
+		opening: make(chan struct{}, 1),
+	}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	if d.dial == nil {
+		d.dial = cfg.Resolver().DialContext
+	}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	for _, s := range cfg.Controllers {
+		u, err := parseController(s)
+		if err != nil {
+			return nil, err
+		}
+		d.controllers = append(d.controllers, newController(u))
+	}
+	return d, nil
+}
+
+// readCAs reads a PEM file of certificates; nil, the system's pool, for no file.
+func readCAs(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &photopush.Error{Reason: photopush.TLS, Op: "read ca_file", On: file, Err: err}
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, &photopush.Error{Reason: photopush.TLS, Op: "read ca_file", On: file, Err: errors.New("it holds no PEM certificate")}
+	}
+	return pool, nil
+}
+
+// Name is the DNS name of the domain.
+func (d *Directory) Name() string { return d.cfg.Name }
+
+// Close ends the idle connections. Searches that are running end with theirs; later calls fail.
+func (d *Directory) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	idle := d.idle
+	d.idle = nil
+	d.mu.Unlock()
+	for _, c := range idle {
+		c.quit()
+	}
+	return nil
+}

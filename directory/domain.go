@@ -1,0 +1,74 @@
+package directory
+
+import (
+	"context"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/photopush/photopush"
+)
+
+// outside looks for an object in the whole domain that the scope leaves out, and returns its distinguished name or "".
+func (d *Directory) outside(ctx context.Context, kind, filter string) (string, error) {
+	root := scope{"name", parseBases([]string{domainDN(d.cfg.Name)}), kind}
+	found, err := d.find(ctx, query{"look for", root, root.and(filter), []string{"objectGUID"}})
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return decodeText(found[0].DN), nil
+}
+
+// isOurs tells whether a name before a backslash means this domain: its DNS name or its NetBIOS name.
+func (d *Directory) isOurs(ctx context.Context, name string) (bool, error) {
+	if strings.EqualFold(name, d.cfg.Name) {
+		return true, nil
+	}
+	netbios, err := d.netbiosName(ctx)
+	return strings.EqualFold(name, netbios), err
+}
+
+// netbiosName reads nETBIOSName of the domain's crossRef object (MS-ADTS 6.1.1.2.1.1.4), once.
+func (d *Directory) netbiosName(ctx context.Context) (string, error) {
+	d.mu.Lock()
+	known := d.netbios
+	d.mu.Unlock()
+	if known != "" {
+		return known, nil
+	}
+	root, err := d.configurationRoot(ctx)
+	if err != nil {
+		return "", err
+	}
+	partitions := scope{"name", parseBases([]string{"CN=Partitions," + root}), "(objectClass=crossRef)"}
+	filter := partitions.and(equals("nCName", domainDN(d.cfg.Name)))
+	found, err := d.find(ctx, query{"read NetBIOS name", partitions, filter, []string{"objectGUID", "nETBIOSName"}})
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	name := text(found[0], "nETBIOSName")
+	d.mu.Lock()
+	d.netbios = name
+	d.mu.Unlock()
+	return name, nil
+}
+
+// configurationRoot asks the rootDSE for the distinguished name of the configuration, which lies in the forest's root domain.
+func (d *Directory) configurationRoot(ctx context.Context) (root string, err error) {
+	err = d.use(ctx, func(c *conn) error {
+		request := ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)",
+			[]string{"configurationNamingContext"}, nil)
+		entries, err := c.run(ctx, request, "read", "rootDSE")
+		if err != nil {
+			return err
+		}
+		if len(entries) == 1 {
+			root = entries[0].GetEqualFoldAttributeValue("configurationNamingContext")
+		}
+		if _, err := ldap.ParseDN(root); err != nil || root == "" {
+			return &photopush.Error{Reason: photopush.Unsupported, Op: "read rootDSE of", On: c.controller.url, Err: err}
+		}
+		return nil
+	})
+	return root, err
+}

@@ -1,0 +1,304 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/photopush/photopush"
+)
+
+// A query is one kind of object with what is to be read of it.
+type query struct {
+	op         string // for errors: read users
+	scope      scope
+	filter     string
+	attributes []string
+}
+
+func (q query) request(b base, sizeLimit int) *ldap.SearchRequest {
+	return ldap.NewSearchRequest(b.name, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, sizeLimit, 0, false, q.filter, q.attributes, nil)
+}
+
+// use runs f on a connection, and again on another one as long as f loses it and a controller is left. A connection that lay idle
+// and is gone says nothing about its controller. f's other errors are final.
+func (d *Directory) use(ctx context.Context, f func(*conn) error) error {
+	tried := &trial{}
+	for {
+		c, err := d.acquire(ctx, tried)
+		if err != nil {
+			return err
+		}
+		err = f(c)
+		if !isLost(err) {
+			d.release(c)
+			return err
+		}
+		c.drop()
+		if !c.reused {
+			d.fail(tried, c.controller, err)
+		}
+	}
+}
+
+// A reading is one read of everything that a query covers, over as many connections as it takes. It knows what was delivered, so
+// that a base that is begun again on the next controller brings nothing twice.
+type reading struct {
+	d       *Directory
+	query   query
+	deliver func(*ldap.Entry, rawGUID) error
+	seen    map[rawGUID]struct{}
+	stopped error // what deliver returned
+	skipped int
+	foreign int // objects outside the base: never delivered
+	refs    int // referrals: not followed
+}
+
+// errStopped is the error of a read that its caller ended.
+var errStopped = errors.New("stopped by the caller")
+
+// readAll reads every base. deliver is called in the order of arrival, once per object; its error ends the read and is returned.
+func (d *Directory) readAll(ctx context.Context, q query, deliver func(*ldap.Entry, rawGUID) error) error {
+	r := &reading{d: d, query: q, deliver: deliver, seen: map[rawGUID]struct{}{}}
+	for _, b := range q.scope.bases {
+		err := d.use(ctx, func(c *conn) error { return r.base(ctx, c, b) })
+		switch {
+		case errors.Is(err, errStopped):
+			return r.stopped
+		case err != nil:
+			return err
+		}
+	}
+	d.log.Debug(q.op, "domain", d.cfg.Name, "objects", len(r.seen), "skipped", r.skipped, "referrals", r.refs, "foreign", r.foreign)
+	return nil
+}
+
+// base reads one base from its beginning over one connection: a paging cookie belongs to its connection.
+func (r *reading) base(ctx context.Context, c *conn, b base) error {
+	paging := ldap.NewControlPaging(uint32(r.d.cfg.PageSize))
+	request := r.query.request(b, 0)
+	request.Controls = []ldap.Control{paging}
+	count, last := 0, ""
+	for {
+		cookie, err := c.page(ctx, request, func(e *ldap.Entry) error {
+			count, last = count+1, e.DN
+			return r.entry(b, e)
+		}, func() { r.refs++ })
+		if err != nil {
+			return r.baseError(err, c, b, count, last)
+		}
+		if len(cookie) == 0 {
+			return nil
+		}
+		paging.SetCookie(cookie)
+	}
+}
+
+// baseError says where a read ended.
+func (r *reading) baseError(err error, c *conn, b base, count int, last string) error {
+	if errors.Is(err, errStopped) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s below %s: %w", r.query.op, b.name, err)
+	}
+	err = searchError(err, r.query.op+" below", b.name+" at "+c.controller.url)
+	lost, ok := errors.AsType[*lostError](err)
+	if !ok {
+		return err
+	}
+	where := "before the first object"
+	if count > 0 {
+		where = fmt.Sprintf("after %d objects, the last %s", count, clip(decodeText(last)))
+	}
+	return &lostError{lost.reason, fmt.Errorf("%s below %s, %s: %w", r.query.op, b.name, where, lost.err)}
+}
+
+// entry delivers one object, unless it was delivered before or lies elsewhere.
+func (r *reading) entry(b base, e *ldap.Entry) error {
+	guid, err := identify(b, e)
+	switch {
+	case errors.Is(err, errForeign):
+		r.foreign++
+		return nil
+	case err != nil:
+		r.skip(e, err)
+		return nil
+	}
+	if _, dup := r.seen[guid]; dup {
+		return nil
+	}
+	r.seen[guid] = struct{}{}
+	err = r.deliver(e, guid)
+	if fault, ok := errors.AsType[*objectError](err); ok {
+		r.skip(e, fault)
+		return nil
+	}
+	if err != nil {
+		r.stopped = err
+		return errStopped
+	}
+	return nil
+}
+
+// maxSkipLines bounds the log lines about objects that cannot be used, per read.
+const maxSkipLines = 20
+
+func (r *reading) skip(e *ldap.Entry, err error) {
+	r.skipped++
+	switch {
+	case r.skipped <= maxSkipLines:
+		r.d.log.Warn("object in the directory is left out", "dn", decodeText(e.DN), "err", err)
+	case r.skipped == maxSkipLines+1:
+		r.d.log.Warn("more objects in the directory are left out", "domain", r.d.cfg.Name)
+	}
+}
+
+// An objectError says why an object cannot be used; the read goes on without it.
+type objectError struct{ err error }
+
+func (e *objectError) Error() string { return e.err.Error() }
+func (e *objectError) Unwrap() error { return e.err }
+
+var errForeign = errors.New("the object lies outside the base")
+
+// identify reads the GUID of an object, and checks that it lies where it was looked for.
+func identify(b base, e *ldap.Entry) (rawGUID, error) {
+	if len(e.DN) > maxText {
+		return rawGUID{}, errors.New("its distinguished name is too long")
+	}
+	dn, err := ldap.ParseDN(e.DN)
+	if err != nil {
+		return rawGUID{}, fmt.Errorf("its distinguished name: %w", err)
+	}
+	if !b.covers(dn) {
+		return rawGUID{}, errForeign
+	}
+	return decodeGUID(e.GetEqualFoldRawAttributeValue("objectGUID"))
+}
+
+// page reads one page and returns the cookie of the next; none after the last.
+func (c *conn) page(ctx context.Context, request *ldap.SearchRequest, entry func(*ldap.Entry) error, referral func()) (cookie []byte, err error) {
+	c.clean = false
+	inner, cancel := context.WithCancel(ctx)
+	response := c.ldap.SearchAsync(inner, request, 0)
+	w := c.watch(ctx)
+	defer func() {
+		cancel()
+		drain(response)
+	}()
+	var paging *ldap.ControlPaging
+	for {
+		w.resume()
+		more := response.Next()
+		w.pause()
+		if !more {
+			break
+		}
+		if e := response.Entry(); e != nil {
+			if err := entry(e); err != nil {
+				return nil, w.end(err)
+			}
+		} else if response.Referral() != "" {
+			referral()
+		}
+		if p, ok := ldap.FindControl(response.Controls(), ldap.ControlTypePaging).(*ldap.ControlPaging); ok {
+			paging = p
+		}
+	}
+	if err := w.end(response.Err()); err != nil {
+		return nil, err
+	}
+	// Without this control the end of the page is not the server's word: SearchAsync ends without an error, too, when the connection
+	// was closed before it started, and when it gives up.
+	if paging == nil {
+		return nil, &lostError{photopush.Offline, errors.New("the page has no end: its paging control is missing")}
+	}
+	c.clean = true
+	return paging.Cookie, nil
+}
+
+// drain waits until a search that was cancelled has left nothing behind.
+func drain(r ldap.Response) {
+	for r.Next() {
+	}
+	if r.Err() != nil {
+		r.Next() // the error came before the end
+	}
+}
+
+// maxMatches bounds the answers to a name; more than one is ambiguous anyway.
+const maxMatches = 10
+
+// find returns the objects in scope that match, at most maxMatches of them.
+func (d *Directory) find(ctx context.Context, q query) ([]*ldap.Entry, error) {
+	select {
+	case d.lookups <- struct{}{}:
+		defer func() { <-d.lookups }()
+	case <-ctx.Done():
+		return nil, canceled(ctx, q.op)
+	}
+	var found []*ldap.Entry
+	seen := map[rawGUID]struct{}{}
+	for _, b := range q.scope.bases {
+		err := d.use(ctx, func(c *conn) error {
+			entries, err := c.search(ctx, q, b)
+			if err != nil {
+				return err
+			}
+			found = append(found, d.matches(b, entries, seen)...)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// matches keeps the entries that lie below the base and were not found before.
+func (d *Directory) matches(b base, entries []*ldap.Entry, seen map[rawGUID]struct{}) []*ldap.Entry {
+	var kept []*ldap.Entry
+	for _, e := range entries {
+		guid, err := identify(b, e)
+		if err != nil {
+			d.log.Warn("object in the directory is left out", "dn", decodeText(e.DN), "err", err)
+			continue
+		}
+		if _, dup := seen[guid]; dup {
+			continue
+		}
+		seen[guid] = struct{}{}
+		kept = append(kept, e)
+	}
+	return kept
+}
+
+// search runs one short search.
+func (c *conn) search(ctx context.Context, q query, b base) ([]*ldap.Entry, error) {
+	return c.run(ctx, q.request(b, maxMatches), q.op+" below", b.name)
+}
+
+// run runs one search without pages; reaching the size limit is no error.
+func (c *conn) run(ctx context.Context, request *ldap.SearchRequest, op, on string) ([]*ldap.Entry, error) {
+	c.clean = false
+	w := c.watch(ctx)
+	result, err := c.ldap.Search(request)
+	if ended := w.end(nil); ended != nil {
+		if !isLost(ended) {
+			ended = fmt.Errorf("%s %s: %w", op, on, ended)
+		}
+		return nil, ended
+	}
+	if e, ok := errors.AsType[*ldap.Error](err); ok && e.ResultCode == ldap.LDAPResultSizeLimitExceeded && len(result.Entries) > 0 {
+		err = nil
+	}
+	err = searchError(err, op, on+" at "+c.controller.url)
+	c.clean = !isLost(err)
+	if err != nil {
+		return nil, err
+	}
+	return result.Entries, nil
+}
