@@ -20,7 +20,7 @@ var imports = map[string][]string{
 	"pictures":        {"photo"},
 	"visit":           {"accountpicture", "photo"},
 	"jobs":            {"want", "visit"},
-	"config":          {"directory", "jobs", "photo", "pictures", "server", "store", "winrm"},
+	"config":          {"directory", "jobs", "photo", "pictures", "server", "store", "want", "winrm"},
 	"internal/simwin": {"accountpicture", "internal/badge"},
 	"internal/lab":    {"internal/badge", "internal/simad", "internal/simwin"},
 	"cmd/photopush": {"accountpicture", "config", "directory", "internal/lab", "jobs", "logon", "photo", "pictures",

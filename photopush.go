@@ -137,7 +137,7 @@ type Outcome struct {
 	Inventory   *Inventory // what is there now; nil when nothing was learnt
 	Pairs       []Pair     // every pair the visit looked at, with Have as read back
 	Unread      bool       // something may have been changed that was not read back: do not plan from what is stored
-	Pushed      int        // picture sets put there and read back
+	Pushed      []SID      // users whose picture set was put there and read back
 	Reason      Reason     // why the visit failed as a whole; empty when it did not
 	Err         error      // the error behind Reason
 }

@@ -75,6 +75,7 @@ type ClaimRequest struct {
 	Lease       time.Duration // longer than a visit's deadline
 	MaxInFlight int           // live leases of all processes together are never more than this; 0 for no limit
 	Only        []GUID        // nothing but these; nil for all
+	Domains     []string      // nothing but workstations of these domains; nil for all
 }
 
 // A Result is what is to be kept of a visit.
