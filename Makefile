@@ -1,0 +1,28 @@
+# What there is to do:
+#   make build   the program, bin/photopush
+#   make test    everything that CI runs: lint, then all tests with the race detector, real servers included (docs/testing.md)
+#   make bench   the benchmarks, with the ratios that the design sets bars for
+#   make lint    formatting, vet, staticcheck, and whether it builds for Windows
+# Everything works with an empty or missing HOME, without a terminal, and as root or not.
+
+SHELL := /bin/bash
+IN := scripts/with-home
+
+.PHONY: build test bench lint deps
+.NOTPARALLEL:
+
+build:
+	$(IN) go build -trimpath -o bin/photopush ./cmd/photopush
+
+test: deps lint
+	$(IN) scripts/with-summary go test -race -count=1 -timeout=20m ./...
+
+bench:
+	$(IN) scripts/with-summary scripts/bench
+
+lint:
+	$(IN) scripts/lint
+
+# the Debian packages that the tests start servers from
+deps:
+	scripts/test-deps
