@@ -109,3 +109,13 @@ func (s *source) decode() (image.Image, error) {
 	}
 	return img, nil
 }
+
+// Check decodes raw, and tells whether Render would succeed. The error has the reason bad_photo.
+func Check(raw []byte) error {
+	s, err := open(raw)
+	if err != nil {
+		return err
+	}
+	_, err = s.decode()
+	return err
+}
