@@ -1,0 +1,43 @@
+package winrm
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+)
+
+// A mechanism signs one account in. Mechanisms that talk to a KDC keep their tickets; contexts are made for each connection.
+type mechanism interface {
+	// begin makes the context for a new connection. It sends nothing.
+	begin(ctx context.Context, p peer) (security, error)
+}
+
+// peer is who a security context is made with.
+type peer struct {
+	host string               // full name, as in the certificate and in service principal names
+	tls  *tls.ConnectionState // nil without TLS; its leaf certificate is what a context is bound to
+}
+
+// security is the security context of one TCP connection, used by one goroutine. It sees every message before it is sent and every
+// answer before it is parsed, so that it can sign, seal and count them.
+type security interface {
+	// establish exchanges tokens in requests of its own, before the first message and after each challenge that was accepted. A
+	// mechanism whose first token can travel with a message sends nothing here.
+	establish(ctx context.Context, post poster) error
+
+	// seal turns an envelope into the header fields and the body to send. The body may share memory with the envelope.
+	seal(envelope []byte) (http.Header, []byte, error)
+
+	// unseal returns the envelope of an answer, verified. Faults are sealed too. The result may share memory with the answer.
+	unseal(a *answer) ([]byte, error)
+
+	// challenged judges an answer 401, by which the request was not processed. Nil: establish, and send the message once more. Else
+	// a *photopush.Error: auth when the credential was rejected, unsupported when the host does not offer the mechanism.
+	challenged(a *answer) error
+}
+
+// poster sends one request on the connection.
+type poster func(ctx context.Context, header http.Header, body []byte) (*answer, error)
+
+// soapType is the media type of an envelope (MS-WSMV 2.1); Windows answers in the character set it was asked in.
+const soapType = "application/soap+xml;charset=UTF-8"
