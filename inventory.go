@@ -6,6 +6,7 @@ import "time"
 type Inventory struct {
 	Taken        time.Time // UTC, by our clock
 	PowerShell   string    // version of the engine, e.g. 5.1.22621.2506
+	NETRelease   int       // release number of .NET Framework 4, e.g. 533320; 394802 is 4.6.2; 0 when there is none
 	Build        int       // CurrentBuildNumber, e.g. 22631
 	Revision     int       // UBR
 	Release      string    // DisplayVersion, e.g. 23H2
