@@ -1,0 +1,247 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/photopush/photopush"
+)
+
+const claimColumns = `SELECT w.id, w.domain, w.dn, w.name, w.host, w.os, w.os_version, w.enabled, w.last_logon, w.password_set, w.managed_by,
+	w.attempts, w.verify_due, CASE WHEN i.usable = 1 THEN i.body ELSE '' END ` + workstationTables
+
+// claimable names the condition of the index workstation_due.
+const claimable = `w.due > 0 AND w.lease_until = 0 AND w.enabled = 1 AND w.gone_since = 0`
+
+// A claimed is a claim with its inventory as it is stored: it is decoded outside the transaction.
+type claimed struct {
+	photopush.Claim
+	body string
+}
+
+// Claim takes due workstations, those on demand first, then by due time. Fewer than asked for, or none, are no error: nothing else is due, or as
+// many leases live as may. Leases that ended are given back first.
+func (s *Store) Claim(ctx context.Context, r photopush.ClaimRequest) ([]photopush.Claim, error) {
+	if r.Limit < 1 || r.Lease <= 0 {
+		return nil, s.fail("claim", fmt.Errorf("limit %d and lease %s, want both above 0", r.Limit, r.Lease))
+	}
+	owner, err := s.ownerName()
+	if err != nil {
+		return nil, s.fail("claim", err)
+	}
+	var taken []claimed
+	err = s.write(ctx, "claim", func(t *tx) (err error) {
+		taken, err = t.claim(r, owner)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return decodeClaims(s, taken)
+}
+
+func decodeClaims(s *Store, taken []claimed) ([]photopush.Claim, error) {
+	claims := make([]photopush.Claim, len(taken))
+	for i, c := range taken {
+		claims[i] = c.Claim
+		if c.body == "" {
+			continue
+		}
+		inv, err := decodeInventory(c.body)
+		if err != nil {
+			return claims, s.fail("read inventory of "+c.Workstation.Host, err)
+		}
+		claims[i].Inventory = inv
+	}
+	return claims, nil
+}
+
+func (t *tx) claim(r photopush.ClaimRequest, owner string) ([]claimed, error) {
+	if err := t.expire(); err != nil {
+		return nil, err
+	}
+	limit := r.Limit
+	if r.MaxInFlight > 0 {
+		var live int
+		if err := t.scan("SELECT count(*) FROM workstation WHERE lease_until > 0", nil, &live); err != nil {
+			return nil, err
+		}
+		limit = min(limit, r.MaxInFlight-live)
+	}
+	taken, err := t.due(limit, r.Only)
+	if err != nil {
+		return nil, err
+	}
+	token := newToken()
+	until := t.now + r.Lease.Milliseconds()
+	for i := range taken {
+		if err := t.lease(&taken[i].Claim, owner, token, until); err != nil {
+			return nil, err
+		}
+	}
+	return taken, nil
+}
+
+// due reads up to limit workstations that are due. One query for each priority keeps each of them a walk along the index.
+func (t *tx) due(limit int, only []photopush.GUID) (taken []claimed, err error) {
+	for _, p := range []photopush.Priority{photopush.OnDemand, photopush.Normal} {
+		query := func(part []photopush.GUID) error {
+			if limit <= len(taken) {
+				return nil
+			}
+			rest := ifThen(part != nil, " AND w.id IN ("+marks(len(part))+")")
+			args := append([]any{int(p), t.now}, append(anys(part), limit-len(taken))...)
+			text := claimColumns + "WHERE " + claimable + " AND w.priority = ? AND w.due <= ?" + rest + " ORDER BY w.due LIMIT ?"
+			r, err := t.queryOnce(part != nil, text, args...)
+			more, err := collect(r, err, func(r *sql.Rows) (claimed, error) { return t.scanClaim(r) })
+			taken = append(taken, more...)
+			return err
+		}
+		if only == nil {
+			err = query(nil)
+		} else {
+			err = chunks(only, query)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return taken, nil
+}
+
+func (t *tx) scanClaim(r *sql.Rows) (c claimed, err error) {
+	var logon, password, verify int64
+	w := &c.Workstation
+	err = r.Scan(&w.ID, &w.Domain, &w.DN, &w.Name, &w.Host, &w.OS, &w.OSVersion, &w.Enabled, &logon, &password, &w.ManagedBy,
+		&c.Attempts, &verify, &c.body)
+	w.LastLogon, w.PasswordSet = fromMillis(logon), fromMillis(password)
+	c.Verify = verify > 0 && verify <= t.now
+	return c, err
+}
+
+func (t *tx) lease(c *photopush.Claim, owner, token string, until int64) error {
+	c.Token, c.Until = token, fromMillis(until)
+	_, err := t.exec("UPDATE workstation SET due = 0, lease_owner = ?, lease_token = ?, leased_at = ?, lease_until = ? WHERE id = ?",
+		owner, token, t.now, until, string(c.Workstation.ID))
+	return err
+}
+
+// freeLease ends a lease whose visit did not report: something may have been done there, so that nothing is planned from its inventory.
+const (
+	distrust  = `UPDATE inventory SET usable = 0 WHERE workstation IN (SELECT id FROM workstation WHERE lease_until > 0 AND `
+	freeLease = `UPDATE workstation SET lease_owner = '', lease_token = '', lease_until = 0, due = ? WHERE lease_until > 0 AND `
+)
+
+// abandon frees the leases that condition names; due again at once.
+func (t *tx) abandon(condition string, arg any) (n int64, err error) {
+	if _, err := t.exec(distrust+condition+")", arg); err != nil {
+		return 0, err
+	}
+	r, err := t.exec(freeLease+condition, t.now, arg)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// expire frees the leases that ended.
+func (t *tx) expire() error {
+	_, err := t.abandon("lease_until <= ?", t.now)
+	return err
+}
+
+// ClaimOne claims one workstation, due or not. While another holds it there is no claim (ok is false), and heldUntil is the latest time it can be
+// held till. It is counted as a live lease, but not refused for the number of others: someone waits for it. ErrUnknownWorkstation is in
+// the chain when there is no such workstation, or it is disabled or gone.
+func (s *Store) ClaimOne(ctx context.Context, id photopush.GUID, lease time.Duration) (c photopush.Claim, heldUntil time.Time, ok bool, err error) {
+	owner, err := s.ownerName()
+	if err != nil {
+		return c, heldUntil, false, s.fail("claim", err)
+	}
+	var taken []claimed
+	err = s.write(ctx, "claim "+string(id), func(t *tx) error {
+		if err := t.expire(); err != nil {
+			return err
+		}
+		var until int64
+		err := t.scan("SELECT lease_until FROM workstation WHERE id = ? AND enabled = 1 AND gone_since = 0", []any{string(id)}, &until)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("%w", photopush.ErrUnknownWorkstation)
+		}
+		if heldUntil = fromMillis(until); err != nil || until > 0 {
+			return err
+		}
+		r, err := t.query(claimColumns+"WHERE w.id = ?", string(id))
+		if taken, err = collect(r, err, func(r *sql.Rows) (claimed, error) { return t.scanClaim(r) }); err != nil {
+			return err
+		}
+		return t.lease(&taken[0].Claim, owner, newToken(), t.now+lease.Milliseconds())
+	})
+	if err != nil || len(taken) == 0 {
+		return c, heldUntil, false, err
+	}
+	claims, err := decodeClaims(s, taken)
+	return claims[0], time.Time{}, err == nil, err
+}
+
+// Release gives a claim back unvisited: due at once, and no attempt used. One that was lost already is no error.
+func (s *Store) Release(ctx context.Context, c photopush.Claim) error {
+	return s.write(ctx, "release "+c.Workstation.Host, func(t *tx) error {
+		_, err := t.exec(`UPDATE workstation SET lease_owner = '', lease_token = '', lease_until = 0, due = ? WHERE id = ? AND lease_token = ?`,
+			t.now, string(c.Workstation.ID), c.Token)
+		return err
+	})
+}
+
+// SetDue makes workstations due at a time unless they are due earlier, and raises their priority. What is leased then is due after its visit.
+func (s *Store) SetDue(ctx context.Context, ids []photopush.GUID, at time.Time, p photopush.Priority) error {
+	return chunks(ids, func(part []photopush.GUID) error {
+		return s.write(ctx, "set due", func(t *tx) error {
+			for _, id := range part {
+				_, err := t.exec(`UPDATE workstation SET due = CASE WHEN due > 0 AND due < ?1 THEN due ELSE ?1 END,
+					priority = CASE WHEN priority > ?2 THEN priority ELSE ?2 END WHERE id = ?3`, millis(at), int(p), string(id))
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// SetVerify asks for a look at workstations although every pair is in step: due at once. nil names all that are enabled and not gone.
+func (s *Store) SetVerify(ctx context.Context, only []photopush.GUID) error {
+	const set = `UPDATE workstation SET verify_due = ?1, due = CASE WHEN due > 0 AND due < ?1 THEN due ELSE ?1 END WHERE `
+	if only == nil {
+		return s.write(ctx, "set verify", func(t *tx) error {
+			_, err := t.execAll(set+"enabled = 1 AND gone_since = 0", t.now)
+			return err
+		})
+	}
+	return chunks(only, func(part []photopush.GUID) error {
+		return s.write(ctx, "set verify", func(t *tx) error {
+			for _, id := range part {
+				if _, err := t.exec(set+"id = ?2", t.now, string(id)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// NextDue says when the next workstation is due (zero: none is planned), how many are due now, and how many are leased. A lease that ended and
+// was not claimed again counts as leased, and is due when it ended.
+func (s *Store) NextDue(ctx context.Context) (next time.Time, due, leased int, err error) {
+	var first, ends int64
+	err = s.r.QueryRowContext(ctx, `SELECT coalesce(min(w.due), 0), count(*) FILTER (WHERE w.due <= ?),
+		(SELECT count(*) FROM workstation WHERE lease_until > 0), (SELECT coalesce(min(lease_until), 0) FROM workstation WHERE lease_until > 0)
+		FROM workstation w WHERE `+claimable, s.now()).Scan(&first, &due, &leased, &ends)
+	if ends > 0 && (first == 0 || ends < first) {
+		first = ends
+	}
+	return fromMillis(first), due, leased, s.fail("read next due", err)
+}
