@@ -312,7 +312,7 @@ function Invoke-PutFile($verb) {
   $f = $verb.fields
   Assert-Input ($verb.fits -and $f.Count -eq 5 -and $f[1] -cmatch $SidPattern -and $f[2] -cmatch $FilePattern)
   Assert-Input ($f[3] -cmatch '\A[1-9][0-9]{0,7}\z' -and $f[4] -cmatch $HashPattern -and (Test-Same $f[2].Substring(33, 16) $f[4].Substring(0, 16)))
-  $bytes = try { [Convert]::FromBase64String($verb.body.ToString()) } catch { Assert-Input $false }
+  try { $bytes = [Convert]::FromBase64String($verb.body.ToString()) } catch { Assert-Input $false }
   if ($bytes.Length -ne [int] $f[3] -or -not (Test-Same (Get-Sha256 $bytes) $f[4])) { Stop-Verb 'script' 'content' 'the bytes are not what the line says' }
   $folder = "$($run.pictures)\$($f[1])"
   Assert-SafePath $folder $FolderSddl

@@ -1,0 +1,235 @@
+package accountpicture
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+
+	"github.com/photopush/photopush"
+)
+
+// Bounds of an answer. The script's own are in docs/script.md; an inventory of a workstation with a dozen users has some 40 KB.
+const (
+	MaxAnswer    = 16 << 20 // bytes of standard output
+	maxAnswers   = 50_000   // verbs
+	maxPerson    = 1_000    // profiles, users
+	maxFiles     = 100      // of one user
+	maxData      = 520      // UTF-16 code units of a value's data
+	maxMessage   = 300      // UTF-16 code units
+	maxText      = 260      // UTF-16 code units of a fact
+	answerBegins = "#photopush-answer"
+	answerEnds   = "#end-of-answer"
+)
+
+// An Answer is what the script says of one verb. Only the fields of that verb are set.
+type Answer struct {
+	Verb string // as the verb's Name; "input" for a line that was none, "start" when the script did not run
+	OK   bool
+
+	// Of a failure: why, in our word; the HRESULT of the error, 0 for a guard or an expected state that did not hold; the step, a fixed
+	// word of docs/script.md; and text for people.
+	Reason  photopush.Reason
+	HResult uint32
+	Where   string
+	Message string
+
+	Inventory *photopush.Inventory // of TakeInventory; Taken is zero
+	Truncated bool                 // the inventory has more profiles, users or files than are listed
+
+	SID     photopush.SID
+	File    string            // of PutFile
+	SHA256  string            // of PutFile: of the file as read back
+	New     bool              // of PutFile: it was not there before
+	State   string            // of SetValues: after it
+	Values  []photopush.Value // of SetValues: as read back
+	Deleted []string          // of DeleteFiles: files that are gone
+	Kept    []string          // of DeleteFiles: files that could not be deleted
+}
+
+// ErrNoAnswer is in the chain when standard output holds no complete answer: the script did not run to its end.
+var ErrNoAnswer = errors.New("no complete answer on standard output")
+
+// ParseAnswer reads the standard output of a run. It is hostile input: what does not look as the script would write it is an error.
+func ParseAnswer(stdout []byte) ([]Answer, error) {
+	if len(stdout) > MaxAnswer {
+		return nil, fmt.Errorf("the answer has more than %d bytes", MaxAnswer)
+	}
+	lines, err := answerLines(stdout)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]Answer, 0, len(lines))
+	for i, line := range lines {
+		if i > 0 && !answers[i-1].OK {
+			return nil, fmt.Errorf("line %d of the answer stands after a failure", i+1)
+		}
+		a, err := parseLine(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d of the answer: %w", i+1, err)
+		}
+		answers = append(answers, a)
+	}
+	return answers, nil
+}
+
+// answerLines are the lines between the markers. What a profile, a product or the host prints around them does not count.
+func answerLines(stdout []byte) ([][]byte, error) {
+	var lines [][]byte
+	inside := false
+	for len(stdout) > 0 {
+		var line []byte
+		line, stdout, _ = bytes.Cut(stdout, []byte("\n"))
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		switch {
+		case !inside:
+			inside = string(line) == answerBegins
+		case string(line) == answerEnds:
+			return lines, nil
+		case len(lines) == maxAnswers:
+			return nil, fmt.Errorf("the answer has more than %d lines", maxAnswers)
+		default:
+			lines = append(lines, line)
+		}
+	}
+	return nil, ErrNoAnswer
+}
+
+func parseLine(line []byte) (Answer, error) {
+	var head struct {
+		Verb string `json:"verb"`
+		OK   *bool  `json:"ok"`
+	}
+	if err := json.Unmarshal(line, &head); err != nil {
+		return Answer{}, err
+	}
+	if head.OK == nil {
+		return Answer{}, errors.New("ok is missing")
+	}
+	if !*head.OK {
+		return parseFailure(line)
+	}
+	parse, ok := parsers[head.Verb]
+	if !ok {
+		return Answer{}, fmt.Errorf("the verb is %q", cut(head.Verb, 40))
+	}
+	a, err := parse(line)
+	a.Verb, a.OK = head.Verb, true
+	return a, err
+}
+
+var parsers = map[string]func(line []byte) (Answer, error){
+	TakeInventory{}.Name(): parseInventory,
+	PutFile{}.Name():       parsePutFile,
+	SetValues{}.Name():     parseSetValues,
+	DeleteFiles{}.Name():   parseDeleteFiles,
+}
+
+// envelope are the fields of every answer that was read already.
+type envelope struct {
+	Verb string `json:"verb"`
+	OK   bool   `json:"ok"`
+}
+
+// strictly reads one JSON object that has no field but those of to.
+func strictly(line []byte, to any) error {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something stands after the object")
+	}
+	return nil
+}
+
+// failureReasons are those that the script and its bootstrap know.
+var failureReasons = []photopush.Reason{photopush.Conflict, photopush.Denied, photopush.UnsafePath, photopush.DiskFull, photopush.Quota,
+	photopush.Unsupported, photopush.Script, photopush.ConstrainedLanguage}
+
+var (
+	verbForm  = regexp.MustCompile(`\A(start|input|inventory|put_file|set_values|delete_files)\z`)
+	whereForm = regexp.MustCompile(`\A[A-Za-z-]{1,32}\z`)
+)
+
+func parseFailure(line []byte) (Answer, error) {
+	var w struct {
+		envelope
+		Reason  photopush.Reason `json:"reason"`
+		HResult uint32           `json:"hresult"`
+		Where   string           `json:"where"`
+		Message string           `json:"message"`
+	}
+	if err := strictly(line, &w); err != nil {
+		return Answer{}, err
+	}
+	err := errors.Join(
+		fault(verbForm.MatchString(w.Verb), "the verb is %q", cut(w.Verb, 40)),
+		fault(slices.Contains(failureReasons, w.Reason), "the reason is %q", cut(string(w.Reason), 40)),
+		fault(whereForm.MatchString(w.Where), "the place is %q", cut(w.Where, 40)))
+	return Answer{Verb: w.Verb, Reason: w.Reason, HResult: w.HResult, Where: w.Where, Message: clean(w.Message, maxMessage)}, err
+}
+
+func parsePutFile(line []byte) (Answer, error) {
+	var w struct {
+		envelope
+		SID    photopush.SID `json:"sid"`
+		Name   string        `json:"name"`
+		SHA256 string        `json:"sha256"`
+		State  string        `json:"state"`
+	}
+	if err := strictly(line, &w); err != nil {
+		return Answer{}, err
+	}
+	_, named := ParseFileName(w.Name)
+	err := errors.Join(isUser(w.SID),
+		fault(named, "the file is %q", cut(w.Name, 100)),
+		fault(hexSHA256.MatchString(w.SHA256), "the hash is %q", cut(w.SHA256, 70)),
+		fault(w.State == "new" || w.State == "same", "the state of the file is %q", cut(w.State, 40)))
+	return Answer{SID: w.SID, File: w.Name, SHA256: w.SHA256, New: w.State == "new"}, err
+}
+
+func parseSetValues(line []byte) (Answer, error) {
+	var w struct {
+		envelope
+		SID    photopush.SID `json:"sid"`
+		Rung   string        `json:"rung"`
+		State  string        `json:"state"`
+		Values []wireValue   `json:"values"`
+	}
+	if err := strictly(line, &w); err != nil {
+		return Answer{}, err
+	}
+	values, err := parseValues(w.Values)
+	err = errors.Join(isUser(w.SID), err,
+		fault(w.Rung == rungPlain, "the rung is %q", cut(w.Rung, 40)),
+		fault(stateForm.MatchString(w.State), "the state is %q", cut(w.State, 70)))
+	return Answer{SID: w.SID, State: w.State, Values: values}, err
+}
+
+func parseDeleteFiles(line []byte) (Answer, error) {
+	var w struct {
+		envelope
+		SID     photopush.SID `json:"sid"`
+		Deleted []string      `json:"deleted"`
+		Kept    []string      `json:"kept"`
+	}
+	if err := strictly(line, &w); err != nil {
+		return Answer{}, err
+	}
+	err := isUser(w.SID)
+	for _, name := range slices.Concat(w.Deleted, w.Kept) {
+		if _, ok := ParseFileName(name); !ok {
+			err = errors.Join(err, fmt.Errorf("the file is %q", cut(name, 100)))
+		}
+	}
+	return Answer{SID: w.SID, Deleted: w.Deleted, Kept: w.Kept}, err
+}
+
+func isUser(sid photopush.SID) error {
+	return fault(sid.IsAccount(), "the user is %q", cut(string(sid), 70))
+}
