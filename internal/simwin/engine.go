@@ -53,8 +53,10 @@ func (e Exec) Run(ctx context.Context, commandLine string, stdin io.Reader, stdo
 	fed := make(chan struct{})
 	go func() {
 		defer close(fed)
-		defer in.Close()
 		_, _ = io.Copy(in, stdin) // a process that ends early closes the pipe; that is its right
+		if ctx.Err() == nil {     // what is being killed must not take the end of its input for the client's End
+			in.Close()
+		}
 	}()
 	err = cmd.Wait()
 	killGroup(cmd)

@@ -1,0 +1,266 @@
+package simwin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Options say what a workstation is to its clients. Addr, Certificate and Engine must be set.
+type Options struct {
+	Host        string            // its dNSHostName
+	Addr        string            // host:port to listen on, e.g. 127.1.0.7:5986; port 0 picks one
+	Certificate tls.Certificate   // an empty one makes a plain HTTP listener
+	Users       map[string]string // passwords by account: name for local ones, CORP\name for a domain's
+	Domain      string            // DNS name of the domain: CORP\svc is then also svc@corp.example
+	Mechanisms  []Mechanism       // how clients may authenticate; nil for Basic alone
+	Offers      []string          // values of WWW-Authenticate in a 401; nil for Windows' Negotiate, Kerberos and Basic. Basic is refused when it is not offered
+	Engine      Engine            // what runs the commands
+	Programs    []string          // full paths that can be started without cmd.exe; nil for cmd.exe and powershell.exe
+	Version     string            // OS part of Identify's ProductVersion; empty for 10.0.22631 SP: 0.0
+	Old         bool              // before Windows 10: no ActivityId in answers, 150 KB of envelope
+	Limits      Limits
+	Clock       Clock                      // nil for the wall clock
+	Log         *slog.Logger               // nil for none
+	OnRequest   func(n int, action string) // called before the n-th request is carried out; see Stats.Requests for how they count
+	OnAnswer    func(n int, action string) // called after that, before its answer is sent
+}
+
+// Limits of the service; a zero means Windows' default.
+type Limits struct {
+	MaxEnvelopeSize      int           // bytes of a request or an answer: 512,000, before Windows 8 153,600
+	MaxShellsPerUser     int           // 30
+	MaxProcessesPerShell int           // 25
+	Idle                 time.Duration // of a shell that names none: 2 h
+	MinIdle, MaxIdle     time.Duration // 1 min, 2,147,483.647 s
+	MaxTimeout           time.Duration // of a request: 60 s
+	// Gather is how much longer a Receive with output waits for more of it; a recorded answer to a waiting Receive holds several writes
+	// and the end of the process. 100 ms; negative for not at all.
+	Gather time.Duration
+}
+
+func (l Limits) complete(old bool) Limits {
+	size := 512_000
+	if old {
+		size = 153_600
+	}
+	set(&l.MaxEnvelopeSize, size)
+	set(&l.MaxShellsPerUser, 30)
+	set(&l.MaxProcessesPerShell, 25)
+	set(&l.Idle, 2*time.Hour)
+	set(&l.MinIdle, time.Minute)
+	set(&l.MaxIdle, 2147483647*time.Millisecond)
+	set(&l.MaxTimeout, time.Minute)
+	set(&l.Gather, 100*time.Millisecond)
+	return l
+}
+
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (o Options) complete() Options {
+	if o.Offers == nil {
+		o.Offers = []string{"Negotiate", "Kerberos", `Basic realm="WSMAN"`}
+	}
+	if o.Mechanisms == nil {
+		o.Mechanisms = []Mechanism{NewBasic(o.Host, o.Domain, o.Users)}
+	}
+	if o.Programs == nil {
+		for _, folder := range []string{"System32", "SysWOW64"} {
+			o.Programs = append(o.Programs, `C:\Windows\`+folder+`\cmd.exe`, `C:\Windows\`+folder+`\WindowsPowerShell\v1.0\powershell.exe`)
+		}
+	}
+	set(&o.Version, "10.0.22631 SP: 0.0")
+	o.Limits = o.Limits.complete(o.Old)
+	if o.Clock == nil {
+		o.Clock = wallClock{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Users = maps.Clone(o.Users)
+	return o
+}
+
+// A Server is the WinRM service of one workstation.
+type Server struct {
+	options Options
+	http    *http.Server
+	shells  *shells
+	meter   *meter
+	faults  *faults
+	addr    string
+	serving sync.WaitGroup // listeners
+	ctx     context.Context
+	stop    context.CancelFunc
+	// wrong is a certificate for another host by nobody's authority, for the fault of that name.
+	wrong tls.Certificate
+
+	mu       sync.Mutex
+	listener *switchable // nil while the workstation is off
+	closing  bool
+	closed   chan struct{} // Close has finished
+	active   int           // requests being worked on
+	idle     *sync.Cond
+}
+
+// Start listens and answers until Close or the end of ctx.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	if o.Engine == nil {
+		return nil, errors.New("simwin: no engine is set for " + o.Host)
+	}
+	o = o.complete()
+	wrong, err := wrongCertificate()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, meter: newMeter(o.Clock), faults: newFaults(), addr: o.Addr, wrong: wrong, closed: make(chan struct{})}
+	s.idle = sync.NewCond(&s.mu)
+	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.shells = &shells{
+		engine: o.Engine, programs: o.Programs, limits: o.Limits, clock: o.Clock, byID: map[string]*shell{},
+		gone: s.meter.shellGone, started: s.meter.processStarted,
+		fail: func(err error) {
+			o.Log.Error("the engine of a simulated workstation failed", "host", o.Host, "err", err)
+		},
+	}
+	s.http = &http.Server{
+		Handler:           s,
+		ConnContext:       withConnection,
+		BaseContext:       func(net.Listener) context.Context { return s.ctx },
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2, as WinRM clients have it
+		ReadHeaderTimeout: 2 * time.Minute,                                          // MaxPacketRetrievalTimeSeconds
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes:    64 << 10,
+	}
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, s.Close)
+	return s, nil
+}
+
+// Addr is the address it listens on, with the port that was picked.
+func (s *Server) Addr() string { return s.addr }
+
+// URL is where clients post to.
+func (s *Server) URL() string {
+	scheme := "https"
+	if len(s.options.Certificate.Certificate) == 0 {
+		scheme = "http"
+	}
+	return scheme + "://" + s.addr + "/wsman"
+}
+
+// listen opens the listener; a workstation that was off keeps its port.
+func (s *Server) listen() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil || s.closing {
+		return nil
+	}
+	inner, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		return fmt.Errorf("listen as workstation %s: %w", s.options.Host, err)
+	}
+	s.addr = inner.Addr().String()
+	s.listener = newSwitchable(inner, s.meter, s.faults)
+	var front net.Listener = s.listener
+	if len(s.options.Certificate.Certificate) > 0 {
+		front = tls.NewListener(front, &tls.Config{GetCertificate: s.certificate, MinVersion: tls.VersionTLS12})
+	}
+	s.serving.Go(func() { _ = s.http.Serve(front) }) // it ends with the listener
+	return nil
+}
+
+func (s *Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.faults.wrongCertificate() {
+		return &s.wrong, nil
+	}
+	return &s.options.Certificate, nil
+}
+
+func wrongCertificate() (tls.Certificate, error) {
+	ca, err := NewCA()
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return ca.Issue("somebody-else.invalid")
+}
+
+// powerOff closes the listener and cuts every connection; shells and their processes die with the system.
+func (s *Server) powerOff() {
+	s.mu.Lock()
+	l := s.listener
+	s.listener = nil
+	s.mu.Unlock()
+	if l == nil {
+		return
+	}
+	l.Close()
+	s.meter.cutAll()
+	s.shells.endAll()
+}
+
+// Close stops listening, cuts the connections, ends all processes and waits for all of it. It may be called more than once.
+func (s *Server) Close() {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		<-s.closed
+		return
+	}
+	s.closing = true
+	l := s.listener
+	s.listener = nil
+	s.mu.Unlock()
+	defer close(s.closed)
+	s.stop()
+	if l != nil {
+		l.Close()
+	}
+	s.http.Close()
+	s.meter.cutAll()
+	s.mu.Lock()
+	for s.active > 0 {
+		s.idle.Wait()
+	}
+	s.mu.Unlock()
+	s.shells.close()
+	s.serving.Wait()
+	s.meter.waitConnections()
+}
+
+// begin counts a request that is worked on; false once the server closes.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.active++
+	return true
+}
+
+func (s *Server) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active--
+	s.idle.Broadcast()
+}
+
+func (s *Server) offers(scheme string) bool {
+	return slices.ContainsFunc(s.options.Offers, func(o string) bool { return schemeOf(o) == schemeOf(scheme) })
+}

@@ -1,0 +1,143 @@
+package simwin
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Mechanism is a way to authenticate that http.sys offers.
+type Mechanism interface {
+	// Scheme is its name in the Authorization header: Basic, Negotiate, Kerberos.
+	Scheme() string
+	// Begin makes the state of one connection; it is used by one request at a time.
+	Begin() Exchange
+}
+
+// An Exchange is a mechanism's state on one connection.
+type Exchange interface {
+	// Accept takes what follows the scheme's name. It returns the account when the client is known by now, and the token for
+	// WWW-Authenticate when the mechanism has one to send. ErrContinue asks for another leg; a *LogonError names who was refused.
+	Accept(credentials string) (account, token string, err error)
+	// Lasting tells whether the connection stays authenticated, so that requests without credentials follow (Negotiate, Kerberos).
+	Lasting() bool
+}
+
+// A Sealer is an Exchange that encrypts messages (MS-WSMV 2.2.9.1).
+type Sealer interface {
+	Unseal(header http.Header, body []byte) (message []byte, err error)
+	Seal(message []byte) (contentType string, body []byte, err error)
+}
+
+// ErrContinue says that the exchange of tokens is not over.
+var ErrContinue = errors.New("the client has to send another token")
+
+// A LogonError is a refused logon.
+type LogonError struct{ Account string }
+
+func (e *LogonError) Error() string { return "logon of " + e.Account + " is refused" }
+
+// A Basic checks names and passwords. Windows asks for them with every request.
+type Basic struct {
+	accounts map[string]basicAccount // by every form of the name, lower case
+}
+
+type basicAccount struct{ name, password string }
+
+// NewBasic knows local accounts by name, .\name and HOST\name, and those of a domain, written CORP\name, also as name@corp.example and
+// name@CORP. Names do not depend on case.
+func NewBasic(host, domain string, users map[string]string) *Basic {
+	b := &Basic{map[string]basicAccount{}}
+	machine, _, _ := strings.Cut(host, ".")
+	for name, password := range users {
+		forms := []string{name}
+		netbios, account, ofDomain := strings.Cut(name, `\`)
+		switch {
+		case ofDomain && domain != "":
+			forms = append(forms, account+"@"+domain, account+"@"+netbios, domain+`\`+account)
+		case ofDomain:
+			forms = append(forms, account+"@"+netbios)
+		case !strings.Contains(name, "@"):
+			forms = append(forms, `.\`+name, machine+`\`+name)
+		}
+		for _, f := range forms {
+			b.accounts[strings.ToLower(f)] = basicAccount{name, password}
+		}
+	}
+	return b
+}
+
+// Scheme is Basic.
+func (b *Basic) Scheme() string { return "Basic" }
+
+// Begin: Basic keeps nothing between requests.
+func (b *Basic) Begin() Exchange { return basicExchange{b} }
+
+type basicExchange struct{ *Basic }
+
+func (basicExchange) Lasting() bool { return false }
+
+func (e basicExchange) Accept(credentials string) (account, token string, err error) {
+	raw, err := base64.StdEncoding.DecodeString(credentials)
+	name, password, ok := strings.Cut(string(raw), ":")
+	if err != nil || !ok || !utf8.Valid(raw) {
+		return "", "", &LogonError{"(unreadable)"}
+	}
+	known, ok := e.accounts[strings.ToLower(name)]
+	if !ok {
+		return "", "", &LogonError{strings.ToLower(name)}
+	}
+	if known.password != password {
+		return "", "", &LogonError{known.name}
+	}
+	return known.name, "", nil
+}
+
+func schemeOf(offer string) string {
+	scheme, _, _ := strings.Cut(offer, " ")
+	return strings.ToLower(scheme)
+}
+
+// A verdict is what authentication made of a request.
+type verdict struct {
+	account  string // empty: the answer is 401
+	scheme   string // as the client wrote it
+	token    string // to be sent back
+	more     bool   // the exchange goes on: the connection stays open
+	exchange Exchange
+}
+
+// authenticate is http.sys before the service: a connection that a lasting mechanism has authenticated needs no header any more.
+func (s *Server) authenticate(c *connection, r *http.Request) verdict {
+	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if scheme == "" {
+		return c.standing()
+	}
+	for _, m := range s.options.Mechanisms {
+		if strings.EqualFold(m.Scheme(), scheme) && s.offers(scheme) {
+			return s.accept(c, m, scheme, strings.TrimSpace(credentials))
+		}
+	}
+	return verdict{}
+}
+
+func (s *Server) accept(c *connection, m Mechanism, scheme, credentials string) verdict {
+	x := c.exchangeOf(m)
+	account, token, err := x.Accept(credentials)
+	v := verdict{account: account, scheme: scheme, token: token, exchange: x}
+	switch refused, is := errors.AsType[*LogonError](err); {
+	case is:
+		s.meter.logonFailed(refused.Account)
+		c.forget(m)
+		return verdict{}
+	case errors.Is(err, ErrContinue):
+		v.account, v.more = "", true
+	case err != nil:
+		c.forget(m)
+		return verdict{}
+	}
+	c.keep(v)
+	return v
+}
