@@ -19,6 +19,7 @@ type run struct {
 	commandID string
 	input     []byte
 	limit     int           // bytes of an envelope
+	begun     bool          // the command may be running
 	effect    bool          // the command may have done something
 	look      time.Duration // OperationTimeout of the first Receive when it looks whether the last Send arrived; 0 when that is known
 	out       reply
@@ -26,7 +27,7 @@ type run struct {
 
 // Run starts a command, feeds it input, ends its standard input, and returns what it printed once it has ended. The program is
 // commandLine up to the first space, started without cmd.exe; the rest is handed to it as it is. The error is a *photopush.Error; with
-// reason Unknown, or when ctx ended, the command may have done all or part of its work. After an error close the session.
+// reason Unknown, or when ctx ended, the command may have done all or part of its work; nothing more is run in the session then.
 func (s *Session) Run(ctx context.Context, commandLine string, input []byte) (photopush.Output, error) {
 	if err := s.runnable(commandLine); err != nil {
 		return photopush.Output{}, &photopush.Error{Reason: photopush.Internal, Op: "run on", On: s.host, Err: err}
@@ -35,7 +36,9 @@ func (s *Session) Run(ctx context.Context, commandLine string, input []byte) (ph
 	defer cancel()
 	r := &run{Session: s, input: input, limit: s.client.envelopeLimit(s.host)}
 	if err := r.do(ctx, commandLine); err != nil {
-		s.spoiled = err
+		if r.begun {
+			s.spoiled = err
+		}
 		return photopush.Output{}, r.failed(err)
 	}
 	return photopush.Output{Stdout: r.out.stdout, Stderr: r.out.stderr, ExitCode: r.out.exitCode}, nil
@@ -99,9 +102,8 @@ func (r *run) start(ctx context.Context, program, arguments string) error {
 	if hasFault(err, faultCommandExists) {
 		answer, err = &reply{commandID: own}, nil
 	}
-	if len(r.input) == 0 {
-		r.effect = err == nil || mayBeDone(err) // without input nothing holds it back
-	}
+	r.begun = err == nil || mayBeDone(err)
+	r.effect = r.begun && len(r.input) == 0 // nothing holds it back
 	switch {
 	case err != nil:
 		return err

@@ -57,9 +57,10 @@ func (c *Client) newSession(w photopush.Workstation) (*Session, error) {
 	return s, c.enter(s)
 }
 
-// notInHost keeps what the directory says from becoming a header field or XML: letters, digits and .-_ make names, : and % addresses.
+// notInHost keeps what the directory says from becoming a header field or XML.
 func notInHost(r rune) bool {
-	return r <= ' ' || r >= 0x7f || strings.ContainsRune("!\"#$&'()*+,/;<=>?@[\\]^`{|}~", r)
+	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+	return !letter && !strings.ContainsRune(".-_:%", r) // the last two are in IPv6 addresses
 }
 
 // open connects and creates the shell. What may have been created in vain is deleted, quickly when ctx has ended.
