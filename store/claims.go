@@ -71,7 +71,7 @@ func (t *tx) claim(r photopush.ClaimRequest, owner string) ([]claimed, error) {
 		}
 		limit = min(limit, r.MaxInFlight-live)
 	}
-	taken, err := t.due(limit, r.Only)
+	taken, err := t.due(limit, r)
 	if err != nil {
 		return nil, err
 	}
@@ -86,30 +86,42 @@ func (t *tx) claim(r photopush.ClaimRequest, owner string) ([]claimed, error) {
 }
 
 // due reads up to limit workstations that are due. One query for each priority keeps each of them a walk along the index.
-func (t *tx) due(limit int, only []photopush.GUID) (taken []claimed, err error) {
+func (t *tx) due(limit int, r photopush.ClaimRequest) (taken []claimed, err error) {
 	for _, p := range []photopush.Priority{photopush.OnDemand, photopush.Normal} {
 		query := func(part []photopush.GUID) error {
 			if limit <= len(taken) {
 				return nil
 			}
-			rest := ifThen(part != nil, " AND w.id IN ("+marks(len(part))+")")
-			args := append([]any{int(p), t.now}, append(anys(part), limit-len(taken))...)
-			text := claimColumns + "WHERE " + claimable + " AND w.priority = ? AND w.due <= ?" + rest + " ORDER BY w.due LIMIT ?"
-			r, err := t.queryOnce(part != nil, text, args...)
-			more, err := collect(r, err, func(r *sql.Rows) (claimed, error) { return t.scanClaim(r) })
+			text, args := dueQuery(p, t.now, part, r.Domains, limit-len(taken))
+			rows, err := t.queryOnce(part != nil, text, args...)
+			more, err := collect(rows, err, t.scanClaim)
 			taken = append(taken, more...)
 			return err
 		}
-		if only == nil {
+		if r.Only == nil {
 			err = query(nil)
 		} else {
-			err = chunks(only, query)
+			err = chunks(r.Only, query)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return taken, nil
+}
+
+func dueQuery(p photopush.Priority, now int64, only []photopush.GUID, domains []string, limit int) (text string, args []any) {
+	text = claimColumns + "WHERE " + claimable + " AND w.priority = ? AND w.due <= ?"
+	args = []any{int(p), now}
+	if only != nil {
+		text += " AND w.id IN (" + marks(len(only)) + ")"
+		args = append(args, anys(only)...)
+	}
+	if domains != nil {
+		text += " AND w.domain IN (" + marks(len(domains)) + ")"
+		args = append(args, anys(domains)...)
+	}
+	return text + " ORDER BY w.due LIMIT ?", append(args, limit)
 }
 
 func (t *tx) scanClaim(r *sql.Rows) (c claimed, err error) {
@@ -175,7 +187,7 @@ func (s *Store) ClaimOne(ctx context.Context, id photopush.GUID, lease time.Dura
 			return err
 		}
 		r, err := t.query(claimColumns+"WHERE w.id = ?", string(id))
-		if taken, err = collect(r, err, func(r *sql.Rows) (claimed, error) { return t.scanClaim(r) }); err != nil {
+		if taken, err = collect(r, err, t.scanClaim); err != nil {
 			return err
 		}
 		return t.lease(&taken[0].Claim, owner, newToken(), t.now+lease.Milliseconds())

@@ -226,12 +226,11 @@ func (s *Store) gateEnded() <-chan struct{} {
 }
 
 // Stop stops a credential at once, as after LDAP result 49 or a failed Kerberos pre-authentication, which come from the directory itself.
-func (s *Store) Stop(ctx context.Context, c photopush.Credential, detail string) (stop *photopush.CredentialStop, err error) {
-	err = s.endPermit(ctx, "stop credential", c, "", func(t *tx) error {
-		stop, err = t.stop(c, detail)
+func (s *Store) Stop(ctx context.Context, c photopush.Credential, detail string) error {
+	return s.endPermit(ctx, "stop credential", c, "", func(t *tx) error {
+		_, err := t.stop(c, detail)
 		return err
 	})
-	return stop, err
 }
 
 // stop keeps the first stop: that is since when.

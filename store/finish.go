@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/photopush/photopush"
@@ -13,8 +15,8 @@ import (
 // Finish stores what a visit found, in one transaction: the workstation's row, its inventory, its pairs as they were read back, the originals that were not
 // kept yet, and the sessions it learnt. ErrLeaseLost is in the chain, and nothing was stored, when the claim is no longer ours.
 //
-// Another installation than before (InstallDate or MachineGUID) first clears what was believed to be there. A pair whose want changed while the
-// visit ran leaves the workstation due.
+// Another installation than before (InstallDate or MachineGUID) first clears what was believed to be there. What a pair of the
+// outcome wants is what the visit decided; a want that was set while it ran stays, and leaves the workstation due.
 func (s *Store) Finish(ctx context.Context, r photopush.Result) error {
 	lost, err := s.FinishAll(ctx, []photopush.Result{r})
 	if err != nil {
@@ -52,8 +54,7 @@ func (s *Store) FinishAll(ctx context.Context, results []photopush.Result) (lost
 }
 
 func (t *tx) finish(r *photopush.Result, body string) error {
-	leasedAt, err := t.endLease(r)
-	if err != nil {
+	if err := t.endLease(r); err != nil {
 		return err
 	}
 	cleared, err := t.storeInventory(r, body)
@@ -62,7 +63,7 @@ func (t *tx) finish(r *photopush.Result, body string) error {
 	}
 	for _, p := range r.Outcome.Pairs {
 		p.Workstation = r.Claim.Workstation.ID
-		if err := t.storePair(p); err != nil {
+		if err := t.storePair(p, r.Claim.Token); err != nil {
 			return err
 		}
 	}
@@ -72,7 +73,7 @@ func (t *tx) finish(r *photopush.Result, body string) error {
 	if err := t.putSessions(r.Sessions); err != nil {
 		return err
 	}
-	return t.dueForChanges(r, leasedAt, cleared)
+	return t.dueForChanges(r, cleared)
 }
 
 // endLease: what SetDue and SetVerify asked for while the visit ran still counts.
@@ -84,9 +85,9 @@ const endLease = `UPDATE workstation SET lease_owner = '', lease_token = '', lea
 	first_failed = CASE WHEN ?5 = '' THEN 0 WHEN first_failed > 0 THEN first_failed ELSE ?2 END,
 	last_contact = CASE WHEN ?7 > 0 THEN ?7 ELSE last_contact END,
 	last_success = CASE WHEN ?7 > 0 AND ?5 = '' THEN ?7 ELSE last_success END
-	WHERE id = ?8 AND lease_token = ?9 AND lease_until > 0 RETURNING leased_at`
+	WHERE id = ?8 AND lease_token = ?9 AND lease_until > 0`
 
-func (t *tx) endLease(r *photopush.Result) (leasedAt int64, err error) {
+func (t *tx) endLease(r *photopush.Result) error {
 	o := &r.Outcome
 	var contact int64
 	if o.Contacted {
@@ -96,12 +97,15 @@ func (t *tx) endLease(r *photopush.Result) (leasedAt int64, err error) {
 	if o.Err != nil {
 		detail = sentence(o.Err.Error())
 	}
-	err = t.scan(endLease, []any{millis(earlier(r.NextDue, r.VerifyDue)), t.now, millis(r.VerifyDue), r.Attempts, string(o.Reason), detail,
-		contact, string(r.Claim.Workstation.ID), r.Claim.Token}, &leasedAt)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, ErrLeaseLost
+	done, err := t.exec(endLease, millis(earlier(r.NextDue, r.VerifyDue)), t.now, millis(r.VerifyDue), r.Attempts, string(o.Reason), detail,
+		contact, string(r.Claim.Workstation.ID), r.Claim.Token)
+	if err != nil {
+		return err
 	}
-	return leasedAt, err
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return cmp.Or(err, ErrLeaseLost)
+	}
+	return nil
 }
 
 // earlier is the earlier of two times, where zero is never.
@@ -113,16 +117,16 @@ func earlier(a, b time.Time) time.Time {
 }
 
 const putInventory = `INSERT INTO inventory (workstation, taken, usable, install_date, machine_guid, build, type, domain, entra_joined, default_tile, body)
-	VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (workstation) DO UPDATE SET taken = excluded.taken, usable = 1,
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (workstation) DO UPDATE SET taken = excluded.taken, usable = excluded.usable,
 	install_date = excluded.install_date, machine_guid = excluded.machine_guid, build = excluded.build, type = excluded.type,
 	domain = excluded.domain, entra_joined = excluded.entra_joined, default_tile = excluded.default_tile, body = excluded.body`
 
-// storeInventory keeps the inventory, if the visit brought one. If it did not, and something may have been done, the old one is not planned from any more.
+// storeInventory keeps the inventory, if the visit brought one. Nothing is planned from it any more when something may have been changed that was not read.
 // cleared tells that another installation was found.
 func (t *tx) storeInventory(r *photopush.Result, body string) (cleared bool, err error) {
 	id, inv := string(r.Claim.Workstation.ID), r.Outcome.Inventory
 	if inv == nil {
-		if r.Outcome.Contacted || r.Outcome.Reason == photopush.Unknown {
+		if r.Outcome.Unread || r.Outcome.Reason == photopush.Unknown {
 			_, err = t.exec("UPDATE inventory SET usable = 0 WHERE workstation = ?", id)
 		}
 		return false, err
@@ -141,7 +145,7 @@ func (t *tx) storeInventory(r *photopush.Result, body string) (cleared bool, err
 		}
 	}
 	f := inv.Facts()
-	_, err = t.exec(putInventory, id, millis(inv.Taken), inv.InstallDate, inv.MachineGUID, f.Build, f.Type, f.Domain, f.EntraJoined, f.DefaultTile, body)
+	_, err = t.exec(putInventory, id, millis(inv.Taken), !r.Outcome.Unread, inv.InstallDate, inv.MachineGUID, f.Build, f.Type, f.Domain, f.EntraJoined, f.DefaultTile, body)
 	return cleared, err
 }
 
@@ -156,29 +160,36 @@ func (t *tx) clearPictures(id string) error {
 	return err
 }
 
-// putPair judges what was read back by the want as it is now. The visit's reason counts when it went for that want; one that left the pair alone
-// without a reason of its own does not take away why it is left alone.
-var putPair = `INSERT INTO picture (workstation, sid, want, have, reason, detail, since, changed)
-	VALUES (?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN ` + inStep("?3", "?4") + ` THEN 0 ELSE ?7 END, ?7)
-ON CONFLICT (workstation, sid) DO UPDATE SET have = excluded.have,
-	reason = CASE WHEN picture.want <> excluded.want OR (picture.want = 'leave' AND excluded.reason = '') THEN picture.reason ELSE excluded.reason END,
-	detail = CASE WHEN picture.want <> excluded.want OR (picture.want = 'leave' AND excluded.reason = '') THEN picture.detail ELSE excluded.detail END,
-	since = CASE WHEN ` + inStep("picture.want", "excluded.have") + ` THEN 0 WHEN picture.since > 0 THEN picture.since ELSE ?7 END`
+// newer: the want was set while this visit ran, after the visit had decided.
+const newer = "picture.changed_in = ?8"
 
-func (t *tx) storePair(p photopush.Pair) error {
-	_, err := t.exec(putPair, string(p.Workstation), string(p.User), string(p.Want), p.Have, string(p.Reason), sentence(p.Detail), t.now)
+// putPair takes over what the visit decided, tried and read back. A want that was set meanwhile stays, with its reason, and judges what was read
+// back; a pair that was left alone without a reason keeps the one it had.
+var putPair = `INSERT INTO picture (workstation, sid, want, have, reason, detail, since)
+	VALUES (?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN ` + inStep("?3", "?4") + ` THEN 0 ELSE ?7 END)
+ON CONFLICT (workstation, sid) DO UPDATE SET have = excluded.have,
+	want = CASE WHEN ` + newer + ` THEN picture.want ELSE excluded.want END,
+	reason = CASE WHEN ` + newer + ` OR ` + stillLeft + ` THEN picture.reason ELSE excluded.reason END,
+	detail = CASE WHEN ` + newer + ` OR ` + stillLeft + ` THEN picture.detail ELSE excluded.detail END,
+	since = CASE WHEN ` + inStep("CASE WHEN "+newer+" THEN picture.want ELSE excluded.want END", "excluded.have") + ` THEN 0
+		WHEN picture.since > 0 THEN picture.since ELSE ?7 END`
+
+const stillLeft = "(picture.want = 'leave' AND excluded.want = 'leave' AND excluded.reason = '')"
+
+func (t *tx) storePair(p photopush.Pair, token string) error {
+	_, err := t.exec(putPair, string(p.Workstation), string(p.User), string(p.Want), p.Have, string(p.Reason), sentence(p.Detail), t.now, token)
 	if err != nil {
 		return err
 	}
 	return t.keepOriginal(p)
 }
 
-var outOfStep = "SELECT sid, want, changed FROM picture WHERE workstation = ? AND NOT " + inStep("want", "have")
+var outOfStep = "SELECT sid, want, changed_in FROM picture WHERE workstation = ? AND NOT " + inStep("want", "have")
 
-// dueForChanges makes the workstation due when a pair is out of step for a reason that the visit could not know: its want became another one than the
-// visit went for, or it was added while a visit ran that succeeded, or was forgotten with the old installation and not looked at. A pair that the
-// visit tried and did not bring into step waits for NextDue.
-func (t *tx) dueForChanges(r *photopush.Result, leasedAt int64, cleared bool) error {
+// dueForChanges makes the workstation due when a pair is out of step that the visit could not know to be: its want was set meanwhile, or it was
+// forgotten with the old installation and not looked at. A pair that the visit tried and did not bring into step waits for NextDue, and so does all
+// when the visit failed as a whole.
+func (t *tx) dueForChanges(r *photopush.Result, cleared bool) error {
 	o := &r.Outcome
 	if len(o.Pairs) == 0 && o.Reason != "" && !cleared {
 		return nil
@@ -191,19 +202,14 @@ func (t *tx) dueForChanges(r *photopush.Result, leasedAt int64, cleared bool) er
 	again, err := collect(rows, err, func(rows *sql.Rows) (bool, error) {
 		var sid photopush.SID
 		var want photopush.Want
-		var changed int64
-		err := rows.Scan(&sid, &want, &changed)
+		var changedIn string
+		err := rows.Scan(&sid, &want, &changedIn)
 		tried, ok := triedFor[sid]
-		return ok && tried != want || !ok && (cleared || o.Reason == "" && changed >= leasedAt), err
+		return ok && tried != want || !ok && (cleared || o.Reason == "" && changedIn == r.Claim.Token), err
 	})
-	if err != nil {
+	if err != nil || !slices.Contains(again, true) {
 		return err
 	}
-	for _, yes := range again {
-		if yes {
-			_, err := t.exec("UPDATE workstation SET due = ? WHERE id = ?", t.now, string(r.Claim.Workstation.ID))
-			return err
-		}
-	}
-	return nil
+	_, err = t.exec("UPDATE workstation SET due = ? WHERE id = ?", t.now, string(r.Claim.Workstation.ID))
+	return err
 }

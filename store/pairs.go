@@ -14,15 +14,16 @@ func inStep(want, have string) string {
 	return "(" + want + " = 'leave' OR " + want + " = " + have + " OR (" + want + " = 'absent' AND " + have + " = ''))"
 }
 
-// putWant keeps have, and since when the pair is out of step. A reason that a visit gave is replaced when the want changes, or when the new want has
-// one of its own.
-var putWant = `INSERT INTO picture (workstation, sid, want, reason, detail, since, changed)
-	VALUES (?1, ?2, ?3, ?4, ?5, CASE WHEN ` + inStep("?3", "''") + ` THEN 0 ELSE ?6 END, ?6)
+// putWant keeps have, and since when the pair is out of step. A reason that a visit gave is replaced when the want changes, or when it is to leave the pair
+// alone. The visit that runs meanwhile is noted: it went for the want before.
+var putWant = `INSERT INTO picture (workstation, sid, want, reason, detail, since, changed_in)
+	VALUES (?1, ?2, ?3, ?4, ?5, CASE WHEN ` + inStep("?3", "''") + ` THEN 0 ELSE ?6 END,
+		coalesce((SELECT lease_token FROM workstation WHERE id = ?1), ''))
 ON CONFLICT (workstation, sid) DO UPDATE SET want = excluded.want,
 	reason = CASE WHEN excluded.want <> picture.want OR excluded.want = 'leave' THEN excluded.reason ELSE picture.reason END,
 	detail = CASE WHEN excluded.want <> picture.want OR excluded.want = 'leave' THEN excluded.detail ELSE picture.detail END,
-	since = CASE WHEN ` + inStep("excluded.want", "picture.have") + ` THEN 0 WHEN picture.since > 0 THEN picture.since ELSE excluded.since END,
-	changed = CASE WHEN excluded.want <> picture.want THEN excluded.changed ELSE picture.changed END`
+	since = CASE WHEN ` + inStep("excluded.want", "picture.have") + ` THEN 0 WHEN picture.since > 0 THEN picture.since ELSE ?6 END,
+	changed_in = CASE WHEN excluded.want <> picture.want THEN excluded.changed_in ELSE picture.changed_in END`
 
 // dueForWant comes before putWant: it makes the workstation due when the want is another one and out of step. A leased workstation is
 // seen to when its visit ends.

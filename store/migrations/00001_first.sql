@@ -89,7 +89,7 @@ CREATE TABLE picture (
     reason      TEXT    NOT NULL DEFAULT '',
     detail      TEXT    NOT NULL DEFAULT '',
     since       INTEGER NOT NULL DEFAULT 0,
-    changed     INTEGER NOT NULL, -- when want was set last
+    changed_in  TEXT    NOT NULL DEFAULT '', -- lease_token of the visit that ran when want was set last; empty for none
     PRIMARY KEY (workstation, sid)
 ) WITHOUT ROWID;
 CREATE INDEX picture_sid ON picture (sid);
