@@ -1,4 +1,68 @@
 // Package jobs says when and how many: it reads the directory, compares want with have, claims the workstations that differ, has
 // them visited side by side within limits, and stores what was read back. It knows no protocol: the directory, the store, the
 // pictures and the workstations are interfaces that cmd fills.
+//
+// A pass (pass.go) reads every domain (read.go), then visits what is due (lanes.go). A push (push.go) visits one user's
+// workstations at once. Both claim workstations alike, so that they can run side by side in several processes.
 package jobs
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/visit"
+	"github.com/photopush/photopush/want"
+)
+
+// A Directory is the Active Directory of one domain; in the server it is a directory.Directory.
+type Directory interface {
+	// Users yields the users in scope with their photos, a page at a time; after a change of domain controller a user may come
+	// twice. An error says that the read is not complete.
+	Users(ctx context.Context, yield func(photopush.User, []photopush.Photo) error) error
+	// Workstations yields the computers in scope.
+	Workstations(ctx context.Context, yield func(photopush.Workstation) error) error
+	// User finds one user in scope by account name, UPN, DOMAIN\account or SID; ErrUnknownUser is in the chain when there is none.
+	User(ctx context.Context, name string) (photopush.User, []photopush.Photo, error)
+}
+
+// A Domain joins the parts of one domain.
+type Domain struct {
+	Name           string
+	Directory      Directory
+	DirectoryLogon Logon
+	Remote         visit.Remote
+	RemoteLogon    Logon
+}
+
+// Pictures supplies picture sets and their digests; in the server it is a pictures.Cache.
+type Pictures interface {
+	visit.Pictures
+	// Digest names the picture set of the best of the photos; an error has the reason NoPhoto or BadPhoto.
+	Digest(photos []photopush.Photo) (string, error)
+}
+
+// Jobs runs passes and pushes. Its fields are set once.
+type Jobs struct {
+	Config   Config
+	Domains  []*Domain
+	Store    Store
+	Pictures Pictures
+	Recipe   string // names the recipe of Pictures: another one makes every digest new
+	Policy   want.Policy
+	Sessions func(photopush.GUID, *photopush.Inventory) []photopush.Session // what an inventory says of who uses the workstation
+	Log      *slog.Logger
+	Now      func() time.Time
+	Observe  func(Event) // told of every step, one at a time; nil for nobody
+}
+
+// domain returns the domain of that name, or nil when the configuration no longer has it.
+func (j *Jobs) domain(name string) *Domain {
+	for _, d := range j.Domains {
+		if d.Name == name {
+			return d
+		}
+	}
+	return nil
+}

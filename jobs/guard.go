@@ -1,0 +1,96 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/visit"
+)
+
+// A Logon is the account that a domain is read with, or its workstations are visited with.
+type Logon struct {
+	Account   string // as configured
+	Mechanism string // ldap-simple, basic
+	Secret    photopush.Secret
+}
+
+// credential adds the mark of the secret as it is now: a person who has corrected it lifts the stop.
+func (l Logon) credential() (photopush.Credential, error) {
+	mark, err := l.Secret.Mark()
+	if err != nil {
+		return photopush.Credential{}, &photopush.Error{Reason: photopush.Auth, Op: "use account", On: l.Account, Err: err}
+	}
+	return photopush.Credential{Account: l.Account, Mechanism: l.Mechanism, Mark: mark}, nil
+}
+
+// stopped returns an error with the reason Auth when the logon must not be used.
+func (l Logon) stopped(ctx context.Context, g Guard) error {
+	c, err := l.credential()
+	if err != nil {
+		return err
+	}
+	stop, err := g.Stopped(ctx, c)
+	if err != nil {
+		return err
+	}
+	if stop != nil {
+		return stopError(l.Account, stop)
+	}
+	return nil
+}
+
+func stopError(account string, stop *photopush.CredentialStop) error {
+	return &photopush.Error{Reason: photopush.Auth, Op: "use account", On: account, Err: stop}
+}
+
+// A guarded remote asks the guard before it signs in anywhere, and tells it how that went.
+type guarded struct {
+	visit.Remote
+	logon Logon
+	guard Guard
+}
+
+func (g *guarded) Open(ctx context.Context, w photopush.Workstation) (visit.Session, error) {
+	c, err := g.logon.credential()
+	if err != nil {
+		return nil, err
+	}
+	token, err := g.guard.Permit(ctx, c, w.ID)
+	if err != nil {
+		return nil, err
+	}
+	session, err := g.Remote.Open(ctx, w)
+	if told := g.tell(context.WithoutCancel(ctx), c, token, w, err); told != nil {
+		if session != nil {
+			told = errors.Join(told, session.Close(context.WithoutCancel(ctx)))
+		}
+		return nil, told
+	}
+	return session, err
+}
+
+// tell ends the permit; it returns an error when that fails, or when this was the rejection that stops the credential.
+func (g *guarded) tell(ctx context.Context, c photopush.Credential, token string, w photopush.Workstation, opened error) error {
+	switch photopush.ReasonOf(opened) {
+	case "":
+		return g.guard.Accepted(ctx, c, token)
+	case photopush.Auth:
+		stop, err := g.guard.Rejected(ctx, c, token, w.ID, opened.Error())
+		if err != nil {
+			return fmt.Errorf("count rejected credential: %w", errors.Join(err, opened))
+		}
+		if stop != nil {
+			return stopError(c.Account, stop)
+		}
+		return nil
+	}
+	return g.guard.Unused(ctx, c, token)
+}
+
+// stops tells whether err says that a credential must not be used any more.
+func stops(err error) bool {
+	_, ok := errors.AsType[*photopush.CredentialStop](err)
+	return ok
+}

@@ -1,0 +1,97 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	photopush "github.com/photopush/photopush"
+)
+
+// Pass reads every domain, decides for every pair, and visits what is due. With verify it looks at every workstation, and writes
+// only where something is not as it should be. An error names what kept it from being complete; whatever could be done is done.
+func (j *Jobs) Pass(ctx context.Context, verify bool) error {
+	if n, err := j.Store.Rescue(ctx); err != nil {
+		return err
+	} else if n > 0 {
+		j.Log.Info("took over from a process that ended", "workstations", n)
+	}
+	read, readErr := j.readAll(ctx)
+	if read == 0 || ctx.Err() != nil {
+		return readErr
+	}
+	if err := j.plan(ctx); err != nil {
+		return errors.Join(readErr, err)
+	}
+	if verify {
+		if err := j.Store.SetVerify(ctx, nil); err != nil {
+			return errors.Join(readErr, err)
+		}
+	}
+	_, due, _, err := j.Store.NextDue(ctx)
+	if err != nil {
+		return errors.Join(readErr, err)
+	}
+	j.observe(Event{Kind: Planned, N: due})
+	return errors.Join(readErr, j.visitDue(ctx))
+}
+
+// A Tally counts what a pass or a push did.
+type Tally struct {
+	Visited    int                      // workstations that answered
+	Pushed     int                      // picture sets put there and read back
+	InStep     int                      // pairs that needed nothing
+	Skipped    map[photopush.Reason]int // pairs left alone, by reason
+	Failed     map[photopush.Reason]int // pairs that could not be brought into step; a workstation that fails as a whole counts once
+	Offline    []photopush.Workstation  // workstations that wait until they are on
+	Unfinished []Unfinished             // visits that ended with a reason, but for offline
+}
+
+// An Unfinished visit ended with a reason.
+type Unfinished struct {
+	Workstation photopush.Workstation
+	Outcome     photopush.Outcome
+}
+
+// NeedsPerson tells whether somebody must act before the next try can go better.
+func (t *Tally) NeedsPerson() bool {
+	return slices.ContainsFunc(t.Unfinished, func(u Unfinished) bool { return kindOf(u.Outcome.Reason) == person })
+}
+
+// Add counts a visit.
+func (t *Tally) Add(w photopush.Workstation, o photopush.Outcome) {
+	if o.Contacted {
+		t.Visited++
+	}
+	t.Pushed += len(o.Pushed)
+	failed := 0
+	for _, p := range o.Pairs {
+		switch {
+		case p.Want == photopush.Leave:
+			count(&t.Skipped, p.Reason)
+		case p.InStep():
+			t.InStep++
+		default:
+			failed++
+			count(&t.Failed, p.Reason)
+		}
+	}
+	t.InStep -= len(o.Pushed)
+	switch {
+	case o.Reason == "":
+		return
+	case kindOf(o.Reason) == waits:
+		t.Offline = append(t.Offline, w)
+		return
+	case failed == 0:
+		count(&t.Failed, o.Reason)
+	}
+	t.Unfinished = append(t.Unfinished, Unfinished{w, o})
+}
+
+func count(m *map[photopush.Reason]int, r photopush.Reason) {
+	if *m == nil {
+		*m = map[photopush.Reason]int{}
+	}
+	(*m)[r]++
+}

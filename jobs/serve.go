@@ -1,0 +1,99 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// A Service runs passes by their schedule, and in between visits what has become due.
+type Service struct {
+	*Jobs
+	schedule cron.Schedule
+	zone     *time.Location
+
+	mu       sync.Mutex
+	progress Progress
+}
+
+// Progress is what a Service says of itself.
+type Progress struct {
+	Running  bool      // a pass runs
+	LastPass time.Time // end of the last pass; zero before the first
+	NextPass time.Time
+	Err      error // of the last pass; nil when it was complete
+}
+
+// NewService reads the schedule.
+func NewService(j *Jobs) (*Service, error) {
+	schedule, err := cron.ParseStandard(j.Config.Schedule)
+	if err != nil {
+		return nil, fmt.Errorf("jobs.schedule: %w", err)
+	}
+	zone, err := time.LoadLocation(j.Config.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("jobs.time_zone: %w", err)
+	}
+	return &Service{Jobs: j, schedule: schedule, zone: zone}, nil
+}
+
+// Progress tells how the service is doing.
+func (s *Service) Progress() Progress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.progress
+}
+
+func (s *Service) note(change func(*Progress)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.progress)
+}
+
+// Run works until ctx ends; then visits under way are ended and stored, and it returns nil. An error of a pass is logged, and the
+// next one is tried at its time.
+func (s *Service) Run(ctx context.Context) error {
+	for {
+		pass := s.schedule.Next(s.Now().In(s.zone))
+		s.note(func(p *Progress) { p.NextPass = pass.UTC() })
+		if err := s.between(ctx, pass); err != nil {
+			return nil
+		}
+		s.note(func(p *Progress) { p.Running = true })
+		err := s.Pass(ctx, false)
+		if err != nil && ctx.Err() == nil {
+			s.Log.Error("pass", "err", err)
+		}
+		s.note(func(p *Progress) { p.Running, p.LastPass, p.Err = false, s.Now().UTC(), err })
+	}
+}
+
+// between waits for the next pass, and until then visits what becomes due. Its error is ctx's.
+func (s *Service) between(ctx context.Context, pass time.Time) error {
+	for {
+		wait := pass.Sub(s.Now())
+		next, _, _, err := s.Store.NextDue(ctx)
+		if err != nil {
+			s.Log.Error("ask what is due", "err", err)
+		}
+		early := err == nil && !next.IsZero() && next.Before(pass)
+		if early {
+			wait = max(next.Sub(s.Now()), time.Second)
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+		if !early {
+			return nil
+		}
+		if err := s.visitDue(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("visit what is due", "err", err)
+			if err := pause(ctx, time.Minute); err != nil { // what is due stays due while its credential is stopped
+				return err
+			}
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package jobs
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	photopush "github.com/photopush/photopush"
+)
+
+// A Store keeps what is known; in the server it is a store.Store. Its clock counts for leases and due times.
+type Store interface {
+	Now(ctx context.Context) (time.Time, error)
+
+	// BeginPass begins a complete read of a domain. What it has not put by the time it ends is gone.
+	BeginPass(ctx context.Context, domain string) (pass int64, err error)
+	PutUsers(ctx context.Context, pass int64, users []photopush.UserRecord) error
+	PutWorkstations(ctx context.Context, pass int64, ws []photopush.Workstation) error
+	EndPassUsers(ctx context.Context, domain string, pass int64) (gone int, err error)
+	EndPassWorkstations(ctx context.Context, domain string, pass int64) (gone int, err error)
+
+	Users(ctx context.Context, sids []photopush.SID) (map[photopush.SID]photopush.UserRecord, error)
+	Workstation(ctx context.Context, id photopush.GUID) (photopush.WorkstationRecord, error)
+	FindWorkstations(ctx context.Context, name string) ([]photopush.WorkstationRecord, error)
+	WorkstationsOf(ctx context.Context, sid photopush.SID) ([]photopush.WorkstationRecord, error)
+	PutSessions(ctx context.Context, sessions []photopush.Session) error
+
+	// Plan yields every user on every workstation; PlanOf those of one workstation.
+	Plan(ctx context.Context) iter.Seq2[photopush.Plan, error]
+	PlanOf(ctx context.Context, id photopush.GUID) ([]photopush.Plan, error)
+	// SetWants stores Want, Reason and Detail; a workstation whose pair is out of step by that is due at once.
+	SetWants(ctx context.Context, pairs []photopush.Pair) error
+	// KeepOriginals stores Original of pairs that have none yet.
+	KeepOriginals(ctx context.Context, pairs []photopush.Pair) error
+
+	Claim(ctx context.Context, r photopush.ClaimRequest) ([]photopush.Claim, error)
+	// ClaimOne claims one workstation, due or not; ok is false while another holds it.
+	ClaimOne(ctx context.Context, id photopush.GUID, lease time.Duration) (c photopush.Claim, heldUntil time.Time, ok bool, err error)
+	// FinishAll stores results; errs has an entry for each, not nil when its lease was lost.
+	FinishAll(ctx context.Context, rs []photopush.Result) (errs []error, err error)
+	// Release gives a claim back unvisited.
+	Release(ctx context.Context, c photopush.Claim) error
+	// SetVerify asks for a look at workstations although every pair is in step: all, or only these.
+	SetVerify(ctx context.Context, only []photopush.GUID) error
+	// NextDue: when the next workstation is due (zero: none), how many are due now, how many are leased.
+	NextDue(ctx context.Context) (next time.Time, due, leased int, err error)
+	// Rescue gives back what dead processes held.
+	Rescue(ctx context.Context) (n int, err error)
+
+	Guard
+}
+
+// A Guard keeps credentials from being burnt, over all processes.
+type Guard interface {
+	// Permit waits for the right to try a credential on a workstation; an error with a *photopush.CredentialStop in its chain says
+	// that it must not be tried. What it gives is ended by exactly one of Accepted, Rejected and Unused.
+	Permit(ctx context.Context, c photopush.Credential, workstation photopush.GUID) (token string, err error)
+	Accepted(ctx context.Context, c photopush.Credential, token string) error
+	Rejected(ctx context.Context, c photopush.Credential, token string, workstation photopush.GUID, detail string) (stop *photopush.CredentialStop, err error)
+	Unused(ctx context.Context, c photopush.Credential, token string) error
+	// Stop stops a credential at once; Stopped is nil while it may be used.
+	Stop(ctx context.Context, c photopush.Credential, detail string) error
+	Stopped(ctx context.Context, c photopush.Credential) (*photopush.CredentialStop, error)
+}
