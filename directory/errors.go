@@ -58,7 +58,7 @@ func diagnostic(s string) string {
 
 // searchError turns what a search ended with into an error of ours; on is where it searched.
 func searchError(err error, op, on string) error {
-	if err == nil || isLost(err) {
+	if err == nil || isLost(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	e, ok := errors.AsType[*ldap.Error](err)

@@ -1,0 +1,220 @@
+package simad
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// ControllerOptions say where and as whom a controller answers.
+type ControllerOptions struct {
+	Host        string          // name in the domain; default dc1.<domain>
+	IP          netip.Addr      // loopback address to listen on; default 127.0.0.1
+	LDAPPort    uint16          // 0: any free port, as for the others
+	LDAPSPort   uint16          //
+	DNSPort     uint16          // udp and tcp
+	Certificate tls.Certificate // for LDAPS and StartTLS; without one neither works, as on a controller that has none
+	MaxPageSize int             // default 1000, as in Active Directory's default query policy
+}
+
+// A Controller is one domain controller that serves a Domain. Several may serve the same one.
+type Controller struct {
+	domain *Domain
+	host   string
+	max    int
+
+	certificate atomic.Pointer[tls.Certificate]
+	counts      counters
+	faults      faultBox
+
+	mu        sync.Mutex
+	closed    bool
+	down      bool
+	listeners map[string]*endpoint // by kind: ldap, ldaps
+	conns     map[*session]struct{}
+	dns       *dnsServer
+	wg        sync.WaitGroup
+}
+
+// An endpoint is an address that can be closed and opened again.
+type endpoint struct {
+	addr     string
+	listener net.Listener
+}
+
+// Serve starts a controller. Close it when done.
+func (d *Domain) Serve(opts ControllerOptions) (*Controller, error) {
+	if opts.Host == "" {
+		opts.Host = "dc1." + d.name
+	}
+	if !opts.IP.IsValid() {
+		opts.IP = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if opts.MaxPageSize == 0 {
+		opts.MaxPageSize = 1000
+	}
+	c := &Controller{domain: d, host: opts.Host, max: opts.MaxPageSize,
+		listeners: map[string]*endpoint{}, conns: map[*session]struct{}{}}
+	c.faults.released = make(chan struct{})
+	c.SetCertificate(opts.Certificate)
+	ports := map[string]uint16{"ldap": opts.LDAPPort, "ldaps": opts.LDAPSPort}
+	for _, kind := range []string{"ldap", "ldaps"} {
+		c.listeners[kind] = &endpoint{addr: netip.AddrPortFrom(opts.IP, ports[kind]).String()}
+		if err := c.listen(kind); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	dns, err := serveDNS(d, netip.AddrPortFrom(opts.IP, opts.DNSPort))
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	c.dns = dns
+	d.AddHost(opts.Host, opts.IP)
+	return c, nil
+}
+
+// listen opens an endpoint, at the address it had before if it had one.
+func (c *Controller) listen(kind string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return errors.New("simad: the controller is closed")
+	}
+	e := c.listeners[kind]
+	l, err := net.Listen("tcp", e.addr)
+	if err != nil {
+		return fmt.Errorf("simad: %w", err)
+	}
+	e.listener, e.addr = l, l.Addr().String()
+	c.wg.Go(func() { c.accept(l, kind == "ldaps") })
+	return nil
+}
+
+func (c *Controller) accept(l net.Listener, secure bool) {
+	for {
+		raw, err := l.Accept()
+		if err != nil {
+			return
+		}
+		s := newSession(c, raw)
+		c.mu.Lock()
+		if c.closed || c.down {
+			c.mu.Unlock()
+			raw.Close()
+			continue
+		}
+		c.conns[s] = struct{}{}
+		c.wg.Go(func() {
+			defer c.forget(s)
+			s.serve(secure)
+		})
+		c.mu.Unlock()
+	}
+}
+
+func (c *Controller) forget(s *session) {
+	s.raw.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.conns, s)
+}
+
+// SetCertificate exchanges the certificate for the connections that follow.
+func (c *Controller) SetCertificate(cert tls.Certificate) {
+	if len(cert.Certificate) == 0 {
+		c.certificate.Store(nil)
+		return
+	}
+	c.certificate.Store(&cert)
+}
+
+// LDAPAddr is where LDAP with StartTLS answers, host:port.
+func (c *Controller) LDAPAddr() string { return c.addr("ldap") }
+
+// LDAPSAddr is where LDAPS answers, host:port.
+func (c *Controller) LDAPSAddr() string { return c.addr("ldaps") }
+
+// DNSAddr is where the DNS server answers, over udp and tcp.
+func (c *Controller) DNSAddr() string { return c.dns.addr }
+
+// Host is the DNS name of the controller.
+func (c *Controller) Host() string { return c.host }
+
+// URL is where the controller answers under its DNS name; scheme is ldap or ldaps.
+func (c *Controller) URL(scheme string) string {
+	_, port, err := net.SplitHostPort(c.addr(scheme))
+	if err != nil {
+		return ""
+	}
+	return scheme + "://" + net.JoinHostPort(c.host, port)
+}
+
+func (c *Controller) addr(kind string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.listeners[kind]; e != nil {
+		return e.addr
+	}
+	return ""
+}
+
+// SetDown switches the controller off and on again, LDAP only: while it is down, connections are refused and the open ones are cut.
+func (c *Controller) SetDown(down bool) error {
+	c.mu.Lock()
+	was := c.down
+	c.down = down
+	c.mu.Unlock()
+	switch {
+	case was == down:
+		return nil
+	case down:
+		c.stopListening()
+		c.CutConnections()
+		return nil
+	}
+	return errors.Join(c.listen("ldap"), c.listen("ldaps"))
+}
+
+func (c *Controller) stopListening() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.listeners {
+		if e.listener != nil {
+			e.listener.Close()
+			e.listener = nil
+		}
+	}
+}
+
+// CutConnections ends every open connection without a word.
+func (c *Controller) CutConnections() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for s := range c.conns {
+		s.cut()
+	}
+}
+
+// Close ends everything and waits until nothing is left behind.
+func (c *Controller) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	c.mu.Unlock()
+	c.stopListening()
+	c.CutConnections()
+	if c.dns != nil {
+		c.dns.close()
+	}
+	c.wg.Wait()
+	return nil
+}

@@ -1,0 +1,131 @@
+package simad
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Faults say how a controller misbehaves; the zero value is a healthy one.
+type Faults struct {
+	Cut      Cut           // end a connection at one answer
+	Delay    time.Duration // before every answer
+	Hang     Hang          // stop answering at one point
+	Result   int           // every search ends with this result code at once, for example 3, 51 or 52; 0: none
+	NoPaging bool          // the paged results control is not answered: the end of a page is missing
+}
+
+// A Cut ends the connection at the N-th answer that is sent after SetFaults, counted from 1 over all connections; 0 never.
+type Cut struct {
+	N     int
+	Where Place
+	Every bool // the N-th of each connection, not of all together
+}
+
+// A Place is where an answer is cut.
+type Place int
+
+const (
+	Before Place = iota // nothing of the answer is sent
+	Inside              // half of its bytes are sent
+	After               // it is sent whole
+)
+
+// A Hang is the point from which a controller is silent, with connections left open.
+type Hang int
+
+const (
+	NoHang     Hang = iota
+	HangAccept      // nothing is answered, not even the TLS handshake
+	HangBind        // a bind is read and not answered
+	HangSearch      // a search is read and not answered
+	HangPage        // a search is answered with its first entry, and no more
+)
+
+// faultBox holds the faults of now. A hang is released when they change.
+type faultBox struct {
+	mu       sync.Mutex
+	faults   Faults
+	answers  int // sent since the faults were set
+	released chan struct{}
+}
+
+// SetFaults replaces the faults, and starts to count answers anew. What hangs goes on.
+func (c *Controller) SetFaults(f Faults) {
+	c.faults.mu.Lock()
+	defer c.faults.mu.Unlock()
+	close(c.faults.released)
+	c.faults.released = make(chan struct{})
+	c.faults.faults = f
+	c.faults.answers = 0
+}
+
+func (b *faultBox) get() Faults {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.faults
+}
+
+// next counts an answer and tells whether it is to be cut; own is its number on its connection.
+func (b *faultBox) next(own int) (Cut, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answers++
+	n := b.answers
+	if b.faults.Cut.Every {
+		n = own
+	}
+	return b.faults.Cut, b.faults.Cut.N > 0 && n == b.faults.Cut.N
+}
+
+// hangs waits while the controller hangs at h, until the faults change or done is closed.
+func (b *faultBox) hangs(h Hang, done <-chan struct{}) {
+	for {
+		b.mu.Lock()
+		released, stuck := b.released, b.faults.Hang == h
+		b.mu.Unlock()
+		if !stuck {
+			return
+		}
+		select {
+		case <-released:
+		case <-done:
+			return
+		}
+	}
+}
+
+// Counts are what a controller has seen since it was started. The far end's word: nothing here is told by a client.
+type Counts struct {
+	Connections int // accepted
+	Binds       int // simple binds that succeeded
+	FailedBinds int // simple binds that were refused
+	Searches    int // requests, a page each
+	Entries     int // sent
+	Answers     int // messages sent, entries too
+	Unbinds     int // connections that took leave
+	Abandons    int
+	StartTLS    int
+	Writes      int // add, modify, delete and rename requests; all are refused
+}
+
+type counters struct {
+	connections, binds, failedBinds, searches, entries, answers, unbinds, abandons, startTLS, writes atomic.Int64
+}
+
+// Counts returns the counters.
+func (c *Controller) Counts() Counts {
+	n := &c.counts
+	return Counts{
+		Connections: int(n.connections.Load()),
+		Binds:       int(n.binds.Load()),
+		FailedBinds: int(n.failedBinds.Load()),
+		Searches:    int(n.searches.Load()),
+		Entries:     int(n.entries.Load()),
+		Answers:     int(n.answers.Load()),
+		Unbinds:     int(n.unbinds.Load()),
+		Abandons:    int(n.abandons.Load()),
+		StartTLS:    int(n.startTLS.Load()),
+		Writes:      int(n.writes.Load()),
+	}
+}
