@@ -1,0 +1,260 @@
+package simwin
+
+import (
+	"maps"
+	"slices"
+)
+
+// What a process of an administrator may do with files: rights and sharing are checked when a file is opened, and errors are those
+// of .NET's FileStream, File and Directory.
+
+// Sharing of an open file (FileShare).
+const (
+	shareRead   = 0x1
+	shareWrite  = 0x2
+	shareDelete = 0x4
+)
+
+// A fileHandle is an open file.
+type fileHandle struct {
+	node   *node
+	access uint32 // fileReadData, fileWriteData, rightDelete
+	share  uint32
+}
+
+// mayOpen is the sharing check (MS-FSA 2.1.5.1.2.2): both ways, against every open handle.
+func (n *node) mayOpen(access, share uint32) bool {
+	for h := range n.handles {
+		if wants(access)&^h.share != 0 || wants(h.access)&^share != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// wants is the sharing that an access needs of the others.
+func wants(access uint32) uint32 {
+	var share uint32
+	for right, s := range map[uint32]uint32{fileReadData: shareRead, fileWriteData: shareWrite, rightDelete: shareDelete} {
+		if access&right != 0 {
+			share |= s
+		}
+	}
+	return share
+}
+
+func (n *node) open(access, share uint32) *fileHandle {
+	h := &fileHandle{n, access, share}
+	n.handles[h] = true
+	return h
+}
+
+func (m *Machine) close(h *fileHandle) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(h.node.handles, h)
+}
+
+func denied(path string) error {
+	return winError{accessDenied, "Access to the path '" + path + "' is denied."}
+}
+
+func inUse(path string) error {
+	return winError{sharingViolation, "The process cannot access the file '" + path + "' because it is being used by another process."}
+}
+
+// folderOf finds the folder that path lies in, and path's own name.
+func (m *Machine) folderOf(path string) (*node, string, error) {
+	if _, ok := splitPath(path); !ok {
+		return nil, "", winError{invalidName, "The filename, directory name, or volume label syntax is incorrect."}
+	}
+	parent, name := parentPath(path)
+	above := m.find(parent, true)
+	if above == nil || !above.folder() {
+		return nil, "", winError{pathNotFound, "Could not find a part of the path '" + path + "'."}
+	}
+	return above, name, nil
+}
+
+// fileExists and folderExists are File.Exists and Directory.Exists: links are followed, and no right is needed but the parent's list.
+func (m *Machine) fileExists(path string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.find(path, true)
+	return n != nil && !n.folder()
+}
+
+func (m *Machine) folderExists(path string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.find(path, true)
+	return n != nil && n.folder()
+}
+
+// attributes is File.GetAttributes: of a link itself, not of where it leads.
+func (m *Machine) attributes(path string) (uint32, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.find(path, false)
+	if n == nil {
+		if _, _, err := m.folderOf(path); err != nil {
+			return 0, err
+		}
+		return 0, winError{fileNotFound, "Could not find file '" + path + "'."}
+	}
+	return n.attrs, nil
+}
+
+// pathSddl is GetAccessControl: it needs READ_CONTROL.
+func (m *Machine) pathSddl(path string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.find(path, true)
+	if n == nil {
+		return "", winError{fileNotFound, "Could not find '" + path + "'."}
+	}
+	if !n.security.allows(rightReadControl, fileMapping) {
+		return "", denied(path)
+	}
+	return n.security.String(), nil
+}
+
+// createFolder is Directory.CreateDirectory with a descriptor, in one call; a folder that is there already is left as it is.
+func (m *Machine) createFolder(path string, sd SecurityDescriptor) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	above, name, err := m.folderOf(path)
+	if err != nil {
+		return err
+	}
+	switch n := m.find(path, true); {
+	case n != nil && n.folder():
+		return nil
+	case above.children[fold(name)] != nil:
+		return winError{alreadyExists, "Cannot create '" + path + "' because a file or directory with the same name already exists."}
+	case !above.security.allows(fileAppendData, fileMapping):
+		return denied(path)
+	}
+	above.children[fold(name)] = newFolder(name, sd)
+	m.counters.FoldersCreated++
+	return nil
+}
+
+// A disposition says what CreateFile does with a name (FileMode).
+type disposition int
+
+const (
+	openExisting disposition = iota
+	createNew
+	openOrCreate
+)
+
+// openFile is FileStream's constructor.
+func (m *Machine) openFile(path string, mode disposition, access, share uint32) (*fileHandle, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	above, name, err := m.folderOf(path)
+	if err != nil {
+		return nil, err
+	}
+	n := m.find(path, true)
+	switch {
+	case n == nil && mode == openExisting:
+		return nil, winError{fileNotFound, "Could not find file '" + path + "'."}
+	case n == nil:
+		if !above.security.allows(fileWriteData, fileMapping) {
+			return nil, denied(path)
+		}
+		m.counters.FileWrites++
+		return newFile(name, above).open(access, share), nil
+	case mode == createNew:
+		return nil, winError{fileExists, "The file '" + path + "' already exists."}
+	case n.folder(), !n.security.allows(access, fileMapping), access&fileWriteData != 0 && n.attrs&AttrReadOnly != 0:
+		return nil, denied(path)
+	case !n.mayOpen(access, share):
+		return nil, inUse(path)
+	}
+	return n.open(access, share), nil
+}
+
+// write appends to a file that was opened for writing. What fits is written before the disk is full.
+func (m *Machine) write(h *fileHandle, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	fits := min(int64(len(data)), max(m.free, 0))
+	h.node.data = slices.Concat(h.node.data, data[:fits])
+	m.free -= fits
+	if fits < int64(len(data)) {
+		return winError{diskFull, "There is not enough space on the disk."}
+	}
+	return nil
+}
+
+// read is the whole content of an open file.
+func (m *Machine) read(h *fileHandle) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return h.node.data
+}
+
+// deleteFile is File.Delete: silent when the file is missing. It needs DELETE on the file, or DELETE_CHILD on its folder.
+func (m *Machine) deleteFile(path string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	above, name, err := m.folderOf(path)
+	if err != nil {
+		return err
+	}
+	n := above.children[fold(name)]
+	if n == nil {
+		return nil
+	}
+	may := n.security.allows(rightDelete, fileMapping) || above.security.allows(fileDeleteChild, fileMapping)
+	switch {
+	case n.folder(), !may, n.attrs&AttrReadOnly != 0:
+		return denied(path)
+	case !n.mayOpen(rightDelete, shareRead|shareWrite|shareDelete):
+		return inUse(path)
+	}
+	delete(above.children, fold(name))
+	m.free += int64(len(n.data))
+	m.counters.FileDeletes++
+	return nil
+}
+
+// list is the entries of a folder: Directory.GetFiles or GetDirectories, in the order of NTFS' index.
+func (m *Machine) list(path string, folders bool) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.find(path, true)
+	switch {
+	case n == nil || !n.folder():
+		return nil, winError{pathNotFound, "Could not find a part of the path '" + path + "'."}
+	case !n.security.allows(fileReadData, fileMapping):
+		return nil, denied(path)
+	}
+	var names []string
+	for _, folded := range slices.Sorted(maps.Keys(n.children)) {
+		if c := n.children[folded]; c.folder() == folders {
+			names = append(names, c.name)
+		}
+	}
+	return names, nil
+}
+
+// length is FileInfo.Length: it needs no open file.
+func (m *Machine) length(path string) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.find(path, true)
+	if n == nil || n.folder() {
+		return 0, winError{fileNotFound, "Could not find file '" + path + "'."}
+	}
+	return len(n.data), nil
+}
+
+func (m *Machine) freeBytes() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.free
+}

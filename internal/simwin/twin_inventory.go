@@ -1,0 +1,322 @@
+package simwin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/photopush/photopush"
+)
+
+// Bounds of an inventory, docs/script.md.
+const (
+	maxSIDs  = 1000
+	maxFiles = 100
+	maxData  = 520 // UTF-16 code units of a value
+	maxText  = 260 // UTF-16 code units of a fact
+)
+
+// inventory is what the workstation says of itself.
+func (p *process) inventory(ctx context.Context, f []string) (object, error) {
+	if len(f) != 1 {
+		return nil, errInput
+	}
+	p.where = "system"
+	system, err := p.system()
+	if err != nil {
+		return nil, err
+	}
+	p.where = "profiles"
+	profiles, err := p.profiles()
+	if err != nil {
+		return nil, err
+	}
+	p.where = "users"
+	users, err := p.users(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(system, object{{"profiles", profiles}, {"users", users}, {"truncated", p.truncated}}...), nil
+}
+
+func (p *process) system() (object, error) {
+	r := reader{m: p.m}
+	joins := r.subkeys(joinInfoKey)
+	system := object{
+		{"version", 1}, {"ps", p.m.powerShell}, {"net", r.number(frameworkKey, "Release")},
+		{"build", r.number(currentVersionNT, "CurrentBuildNumber")}, {"ubr", r.number(currentVersionNT, "UBR")},
+		{"display", r.text(currentVersionNT, "DisplayVersion")}, {"edition", r.text(currentVersionNT, "EditionID")},
+		{"type", r.text(currentVersionNT, "InstallationType")}, {"installed", r.number(currentVersionNT, "InstallDate")},
+		{"machine", r.text(cryptographyKey, "MachineGuid")}, {"domain", r.text(tcpipKey, "Domain")}, {"entra", len(joins) > 0},
+		{"program_files", strings.TrimSuffix(p.home, `\photopush`)}, {"free", p.freeBytes()},
+		{"default_tile", r.number(policyKey, "UseDefaultTile") != 0},
+	}
+	return system, r.err
+}
+
+// freeBytes is the free space where our folder lies; there is no drive here but C:.
+func (p *process) freeBytes() int64 {
+	if fold(p.home[:1]) != "C" {
+		return -1
+	}
+	return p.m.freeBytes()
+}
+
+// A reader reads facts of the registry, and keeps the first exception.
+type reader struct {
+	m   *Machine
+	err error
+}
+
+// value is RegistryKey.GetValue; the zero value when there is no such key or value.
+func (r *reader) value(key, name string) RegistryValue {
+	h, err := r.m.openKey(key, keyRead)
+	if r.err = errors.Join(r.err, err); h == nil {
+		return RegistryValue{}
+	}
+	v, _, err := r.m.getValue(h, name)
+	r.err = errors.Join(r.err, err)
+	return v
+}
+
+func (r *reader) text(key, name string) []uint16 {
+	v := r.value(key, name)
+	switch v.Type {
+	case RegSZ:
+		return cut(v.units(), maxText)
+	case RegExpandSZ:
+		return cut(utf16.Encode([]rune(expand(string(utf16.Decode(v.units()))))), maxText)
+	}
+	return nil
+}
+
+// number is a DWORD, or a text of at most nine digits; 0 for anything else.
+func (r *reader) number(key, name string) uint32 {
+	v := r.value(key, name)
+	if n, ok := v.DWord(); ok {
+		return n
+	}
+	text := string(utf16.Decode(r.text(key, name)))
+	if len(text) > 9 || strings.Trim(text, "0123456789") != "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return 0 // an empty text
+	}
+	return uint32(n)
+}
+
+func (r *reader) subkeys(key string) []string {
+	h, err := r.m.openKey(key, keyRead)
+	if r.err = errors.Join(r.err, err); h == nil {
+		return nil
+	}
+	names, err := r.m.subkeyNames(h)
+	r.err = errors.Join(r.err, err)
+	return names
+}
+
+// fileTime puts a FILETIME together out of two DWORDs.
+func (r *reader) fileTime(key, name string) uint64 {
+	return uint64(r.number(key, name+"High"))<<32 | uint64(r.number(key, name+"Low"))
+}
+
+func cut(units []uint16, most int) []uint16 { return units[:min(len(units), most)] }
+
+// expand is ExpandEnvironmentStrings with the variables that every process of a workstation has; unknown ones stay as they are.
+func expand(s string) string {
+	for name, value := range map[string]string{"SystemDrive": "C:", "SystemRoot": `C:\Windows`, "windir": `C:\Windows`,
+		"ProgramFiles": `C:\Program Files`, "ProgramW6432": `C:\Program Files`, "ProgramData": `C:\ProgramData`, "PUBLIC": publicFolder} {
+		token := "%" + fold(name) + "%"
+		for i := strings.Index(fold(s), token); i >= 0; i = strings.Index(fold(s), token) {
+			s = s[:i] + value + s[i+len(token):]
+		}
+	}
+	return s
+}
+
+// selectSIDs keeps those names that are SIDs of accounts, each once, sorted, the first 1,000.
+func (p *process) selectSIDs(names []string) []string {
+	var sids []string
+	for _, name := range names {
+		if sid := strings.ToUpper(name); photopush.SID(sid).IsAccount() {
+			sids = append(sids, sid)
+		}
+	}
+	slices.Sort(sids)
+	sids = slices.Compact(sids)
+	p.truncated = p.truncated || len(sids) > maxSIDs
+	return sids[:min(len(sids), maxSIDs)]
+}
+
+func (p *process) profiles() ([]object, error) {
+	r := reader{m: p.m}
+	loaded := r.subkeys(hiveHKU)
+	sids := p.selectSIDs(r.subkeys(profileListKey))
+	list := []object{}
+	for _, sid := range sids {
+		list = append(list, p.profile(sid, contains(loaded, sid)))
+	}
+	return list, r.err
+}
+
+// profile is one profile; of one that cannot be read, what can be.
+func (p *process) profile(sid string, loaded bool) object {
+	key := profileListKey + `\` + sid
+	times, hive := reader{m: p.m}, reader{m: p.m}
+	load, unload := times.fileTime(key, "LocalProfileLoadTime"), times.fileTime(key, "LocalProfileUnloadTime")
+	if times.err != nil {
+		load, unload = 0, 0
+	}
+	interactive := contains(hive.subkeys(hiveHKU+`\`+sid), volatileKey) && times.err == nil
+	return object{{"sid", sid}, {"loaded", loaded}, {"interactive", interactive}, {"load", load}, {"unload", unload}}
+}
+
+func contains(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+}
+
+// users lists whoever has a key below AccountPicture\Users, or a folder of ours.
+func (p *process) users(ctx context.Context) ([]object, error) {
+	r := reader{m: p.m}
+	names := r.subkeys(pictureUsersKey)
+	if r.err != nil {
+		return nil, r.err
+	}
+	if p.m.folderExists(p.pictures) {
+		folders, err := p.m.list(p.pictures, true)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, folders...)
+	}
+	list := []object{}
+	for _, sid := range p.selectSIDs(names) {
+		user, err := p.user(ctx, sid)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, user)
+	}
+	return list, nil
+}
+
+// user is one user; what cannot be read of him does not stop the others.
+func (p *process) user(ctx context.Context, sid string) (object, error) {
+	read, files := account{}, []object{}
+	var err error
+	if read, err = p.readValues(sid); err == nil {
+		files, err = p.readFiles(ctx, sid)
+	}
+	problem := ""
+	if w, ok := errors.AsType[winError](err); ok {
+		problem = fmt.Sprintf("0x%08x %s", w.hresult, p.where)
+		err = nil
+	}
+	return object{{"sid", sid}, {"state", read.state}, {"values", read.objects()}, {"files", files}, {"error", problem}}, err
+}
+
+// An account is what the registry holds of a user's picture.
+type account struct {
+	state  string
+	values []pictureValue
+}
+
+// A pictureValue is an Image value.
+type pictureValue struct {
+	name string
+	kind string // sz, expand_sz, other
+	data []uint16
+}
+
+// readValues reads the Image values of a user, and makes the state that names them.
+func (p *process) readValues(sid string) (account, error) {
+	p.where = "values"
+	h, err := p.m.openKey(pictureUsersKey+`\`+sid, keyRead)
+	if err != nil {
+		return account{}, err
+	}
+	if h == nil {
+		return account{state: photopush.StateAbsent}, nil
+	}
+	a, sum := account{}, sha256.New()
+	for _, name := range valueNames {
+		v, ok, err := p.m.getValue(h, name)
+		if err != nil {
+			return account{}, err
+		}
+		if !ok {
+			continue
+		}
+		pv := pictureValue{name: name, kind: "other"}
+		switch v.Type {
+		case RegSZ:
+			pv.kind, pv.data = "sz", v.units()
+		case RegExpandSZ:
+			pv.kind, pv.data = "expand_sz", v.units()
+		}
+		a.values = append(a.values, pv)
+		fmt.Fprintf(sum, "%s=%s:%s\n", pv.name, pv.kind, string(utf16.Decode(pv.data)))
+	}
+	a.state = hex.EncodeToString(sum.Sum(nil))
+	return a, nil
+}
+
+func (a account) objects() []object {
+	list := []object{}
+	for _, v := range a.values {
+		list = append(list, object{{"name", v.name}, {"kind", v.kind}, {"data", cut(v.data, maxData)}})
+	}
+	return list
+}
+
+// readFiles lists our files of a user by name, the first 100.
+func (p *process) readFiles(ctx context.Context, sid string) ([]object, error) {
+	p.where = "files"
+	list := []object{}
+	folder := p.pictures + `\` + sid
+	if !p.m.folderExists(folder) {
+		return list, nil
+	}
+	names, err := p.m.list(folder, false)
+	if err != nil {
+		return list, err
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return !pictureName.MatchString(n) })
+	slices.Sort(names)
+	p.truncated = p.truncated || len(names) > maxFiles
+	for _, name := range names[:min(len(names), maxFiles)] {
+		sum, err := p.hash(ctx, folder+`\`+name)
+		if _, unreadable := errors.AsType[winError](err); err != nil && !unreadable {
+			return nil, err
+		}
+		length, err := p.m.length(folder + `\` + name)
+		if err != nil {
+			return list[:0], err
+		}
+		list = append(list, object{{"name", name}, {"length", length}, {"sha256", sum}})
+	}
+	return list, nil
+}
+
+// hash reads a file as one that others may read, write and delete at the same time.
+func (p *process) hash(ctx context.Context, path string) (sum string, err error) {
+	err = patiently(ctx, []uint32{sharingViolation, lockViolation}, func() error {
+		h, err := p.m.openFile(path, openExisting, fileReadData, shareRead|shareWrite|shareDelete)
+		if err != nil {
+			return err
+		}
+		defer p.m.close(h)
+		s := sha256.Sum256(p.m.read(h))
+		sum = hex.EncodeToString(s[:])
+		return nil
+	})
+	return sum, err
+}
