@@ -16,6 +16,10 @@ type cli struct {
 	ConfigFile string `name:"config" short:"c" env:"PHOTOPUSH_CONFIG" default:"/etc/photopush/photopush.yaml" placeholder:"FILE" help:"Configuration file. Default ${default}."`
 	LogLevel   string `env:"PHOTOPUSH_LOG_LEVEL" enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What is logged on standard error: ${enum}. Default ${default}."`
 
+	Sync    syncCommand    `cmd:"" help:"Run one pass: read the directory, and bring every workstation that is on into step."`
+	Push    pushCommand    `cmd:"" help:"Bring one user's picture up to date now."`
+	Stale   staleCommand   `cmd:"" help:"Report workstations and people whose picture is not as it should be."`
+	Serve   serveCommand   `cmd:"" help:"Run passes on a schedule until stopped."`
 	Version versionCommand `cmd:"" help:"Tell which photopush this is."`
 }
 

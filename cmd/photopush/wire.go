@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/config"
+	"github.com/photopush/photopush/directory"
+	"github.com/photopush/photopush/jobs"
+	"github.com/photopush/photopush/logon"
+	"github.com/photopush/photopush/pictures"
+	"github.com/photopush/photopush/store"
+	"github.com/photopush/photopush/visit"
+	"github.com/photopush/photopush/winrm"
+)
+
+// afterCommit is called after each commit of the store; only a test that ends the process there sets it.
+var afterCommit func(n int)
+
+// parts are the rooms, built from the configuration and joined.
+type parts struct {
+	config *config.Config
+	store  *store.Store
+	jobs   *jobs.Jobs
+
+	directories map[string]*directory.Directory // by the domain's name
+	closers     []func() error
+}
+
+// open reads the configuration and builds everything. Close ends it.
+func (a *app) open(ctx context.Context) (_ *parts, err error) {
+	c, err := config.Load(a.ConfigFile)
+	if err != nil {
+		return nil, withExit(exitUsage, err)
+	}
+	p := &parts{config: c, directories: map[string]*directory.Directory{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}()
+	if p.store, err = store.Open(ctx, c.Database, store.Options{Log: a.Log, AfterCommit: afterCommit}); err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, p.store.Close)
+	cache := pictures.New(source{p}, c.Photo, c.Pictures)
+	p.jobs = &jobs.Jobs{
+		Config: c.Jobs, Store: p.store, Pictures: cache, Recipe: c.Photo.Digest(nil), Policy: c.Policy,
+		Sessions: logon.FromInventory, Log: a.Log, Now: time.Now,
+	}
+	for i := range c.Domains {
+		d, err := p.domain(a, &c.Domains[i])
+		if err != nil {
+			return nil, withExit(exitUsage, fmt.Errorf("domain %s: %w", c.Domains[i].Name, err))
+		}
+		p.jobs.Domains = append(p.jobs.Domains, d)
+	}
+	return p, nil
+}
+
+// domain builds the directory and the WinRM client of one domain.
+func (p *parts) domain(a *app, c *config.Domain) (*jobs.Domain, error) {
+	resolver := c.Resolver()
+	dir, err := directory.New(c.Config, directory.Options{Logger: a.Log, DialContext: resolver.DialContext})
+	if err != nil {
+		return nil, err
+	}
+	p.directories[c.Name] = dir
+	p.closers = append(p.closers, dir.Close)
+	client, err := winrm.New(c.WinRM, winrm.Options{Logger: a.Log, Dial: resolver.DialContext})
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, client.Close)
+	return &jobs.Domain{
+		Name:           c.Name,
+		Directory:      dir,
+		DirectoryLogon: jobs.Logon{Account: c.BindUser, Mechanism: "ldap-simple", Secret: c.Secret()},
+		Remote:         remote{client},
+		RemoteLogon:    jobs.Logon{Account: c.WinRM.User, Mechanism: c.WinRM.Auth, Secret: c.WinRM.Password()},
+	}, nil
+}
+
+// Close ends the parts, the last one first.
+func (p *parts) Close() error {
+	var errs []error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		errs = append(errs, p.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// A remote is a winrm.Client, as visit wants it.
+type remote struct{ *winrm.Client }
+
+func (r remote) Open(ctx context.Context, w photopush.Workstation) (visit.Session, error) {
+	s, err := r.Client.Open(ctx, w)
+	if err != nil {
+		return nil, err // not a nil *winrm.Session in an interface
+	}
+	return s, nil
+}
+
+// A source finds a user's photos in the directory of his domain.
+type source struct{ *parts }
+
+func (s source) Photos(ctx context.Context, sid photopush.SID) ([]photopush.Photo, error) {
+	u, err := s.store.User(ctx, sid)
+	if err != nil {
+		return nil, err
+	}
+	d, ok := s.directories[u.Domain]
+	if !ok {
+		return nil, &photopush.Error{Reason: photopush.OutOfScope, Op: "read photo of", On: u.AccountName,
+			Err: fmt.Errorf("domain %s is not configured", u.Domain)}
+	}
+	return d.Photos(ctx, sid)
+}
