@@ -3,36 +3,121 @@
 package report
 
 import (
-	"io"
+	"cmp"
 	"iter"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/photopush/photopush"
 )
 
 // Options say what a report shows.
 type Options struct {
-	All   bool // rows in step, too
-	Now   time.Time
-	Width int // columns of the terminal for Text; 0 for no limit
+	All bool      // what is in step, too
+	Now time.Time // what "ago" is counted from
 }
 
-// A Report is rows and their summary.
+// A Report is rows, by workstation and account, and their summary.
 type Report struct {
+	Now     time.Time
 	Rows    []Row
 	Summary Summary
 }
 
-// A Row is one line.
-type Row struct{}
+// A Row is one user on one workstation; a workstation without users, or a user without workstations. Times are UTC, zero where it has not happened.
+// Its texts hold no control characters.
+type Row struct {
+	Workstation string // full host name, or the short name where the directory has no other; empty for a user without workstations
+	OS          string // with its version
+	OU          string // distinguished name of the container the workstation lies in
+	User        string // sAMAccountName, or the SID where the directory does not know the user; empty for a workstation without users
+	DisplayName string
+	SID         photopush.SID
+	State       State
+	Since       time.Time        // since when it is so
+	Reason      photopush.Reason // why
+	Detail      string           // one sentence to Reason
+	LastSeen    time.Time        // last evidence that the user uses the workstation
+	LastContact time.Time        // the workstation answered
+	LastSuccess time.Time        // a visit to it ended well
+	NextTry     time.Time        // when the workstation is visited next
+}
 
-// A Summary counts every pair, shown or not.
-type Summary struct{}
+// A Summary counts everything, shown or not.
+type Summary struct {
+	Workstations int           // not gone from the directory
+	Users        int           // with a workstation
+	Pairs        int           // of user and workstation
+	States       map[State]int // rows in each state that occurs
+}
 
-// Make judges the material.
-func Make(statuses iter.Seq2[photopush.Status, error], o Options) (*Report, error) { return nil, nil }
+// Make judges the material, and keeps the rows to be shown.
+func Make(statuses iter.Seq2[photopush.Status, error], o Options) (*Report, error) {
+	r := &Report{Now: o.Now.UTC(), Rows: []Row{}, Summary: Summary{States: map[State]int{}}}
+	workstations, users := map[photopush.GUID]bool{}, map[photopush.SID]bool{}
+	for s, err := range statuses {
+		if err != nil {
+			return nil, err
+		}
+		row := makeRow(s, o.Now)
+		r.Summary.States[row.State]++
+		if s.Workstation != nil {
+			workstations[s.Workstation.ID] = true
+			if row.SID != "" {
+				users[row.SID] = true
+				r.Summary.Pairs++
+			}
+		}
+		if o.All || row.stale() {
+			r.Rows = append(r.Rows, row)
+		}
+	}
+	r.Summary.Workstations, r.Summary.Users = len(workstations), len(users)
+	slices.SortStableFunc(r.Rows, func(a, b Row) int {
+		return cmp.Or(last(a.Workstation, b.Workstation), strings.Compare(a.Workstation, b.Workstation), strings.Compare(strings.ToLower(a.User), strings.ToLower(b.User)),
+			strings.Compare(string(a.SID), string(b.SID)))
+	})
+	return r, nil
+}
 
-// Text, CSV and JSON write it.
-func (r *Report) Text(w io.Writer, width int) error { return nil }
-func (r *Report) CSV(w io.Writer) error             { return nil }
-func (r *Report) JSON(w io.Writer) error            { return nil }
+// last sorts the empty name behind the others.
+func last(a, b string) int {
+	switch {
+	case a == "" && b != "":
+		return 1
+	case a != "" && b == "":
+		return -1
+	}
+	return 0
+}
+
+func makeRow(s photopush.Status, now time.Time) Row {
+	row := Row{SID: s.Pair.User, LastSeen: s.LastSeen}
+	row.State, row.Reason, row.Detail, row.Since = judge(s, now)
+	row.Detail = clean(row.Detail)
+	if u := s.User; u != nil {
+		row.SID, row.User, row.DisplayName = u.SID, clean(u.AccountName), clean(u.DisplayName)
+	}
+	row.User = cmp.Or(row.User, string(row.SID))
+	if w := s.Workstation; w != nil {
+		row.Workstation, row.OU = clean(cmp.Or(w.Host, w.Name)), clean(w.OU())
+		row.OS = clean(strings.TrimSpace(w.OS + " " + w.OSVersion))
+		row.LastContact, row.LastSuccess = w.LastContact, w.LastSuccess
+		if w.Enabled {
+			row.NextTry = w.Due
+		}
+	}
+	return row
+}
+
+// clean takes control and format characters out, with which a name in the directory could play tricks on a terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}
