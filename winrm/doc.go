@@ -8,7 +8,7 @@
 // A request is never sent twice where the workstation might do it twice. What is done instead depends on the request:
 //
 //   - Create and Command carry identifiers of our own choice. They are repeated with the same identifier; a workstation that has done them
-//     already answers that it exists (ERROR_WINRS_SHELL_CLIENTID_RESOURCE_CONFLICT and its twin for commands), and we go on from there.
+//     already answers that it exists, and we go on from there.
 //   - Send is repeated only when its last byte had not been handed to the network. Otherwise the input counts as lost, and the run is
 //     Unknown; but after the last Send one short Receive asks whether the command got it and has ended.
 //   - Receive is repeated with the same MessageID. Output that was in the lost answer may be gone; callers mark the end of their output.

@@ -13,6 +13,7 @@ const (
 	faultAborted             = 995        // ERROR_OPERATION_ABORTED
 	faultEnvelopeTooLarge    = 2150858790 // ERROR_WSMAN_ENVELOPE_TOO_LARGE
 	faultOperationTimedOut   = 2150858793 // ERROR_WSMAN_OPERATION_TIMEDOUT
+	faultAlreadyExists       = 2150858803 // ERROR_WSMAN_ALREADY_EXISTS
 	faultMaxEnvelope         = 2150858823 // ERROR_WSMAN_MAX_ENVELOPE_SIZE
 	faultMaxEnvelopeExceeded = 2150858824 // ERROR_WSMAN_MAX_ENVELOPE_SIZE_EXCEEDED
 	faultServerEnvelope      = 2150858825 // ERROR_WSMAN_SERVER_ENVELOPE_LIMIT
@@ -45,6 +46,7 @@ var knownFaults = map[uint32]knownFault{
 	87:              {"INVALID_PARAMETER", photopush.Internal, bug},
 	faultBrokenPipe: {"BROKEN_PIPE", photopush.Timeout, ""},
 	112:             {"DISK_FULL", photopush.DiskFull, ""},
+	faultNoData:     {"NO_DATA", photopush.Timeout, ""},
 	faultAborted:    {"OPERATION_ABORTED", photopush.Timeout, ""},
 	1018:            {"KEY_DELETED", photopush.Timeout, "a profile is being unloaded there"},
 	1314:            {"PRIVILEGE_NOT_HELD", photopush.Denied, ""},
@@ -84,6 +86,7 @@ var knownFaults = map[uint32]knownFault{
 	2150859260:      {"VIRTUALACCOUNT_NOTSUPPORTED_DOWNLEVEL", photopush.Unsupported, endpoint},
 	2150859261:      {"RUNASUSER_MANAGEDACCOUNT_LOGON_FAILED", photopush.Unsupported, endpoint},
 
+	faultAlreadyExists:       {"ALREADY_EXISTS", photopush.Internal, bug},
 	faultEnvelopeTooLarge:    {"ENVELOPE_TOO_LARGE", photopush.Unsupported, envelope},
 	faultOperationTimedOut:   {"OPERATION_TIMEDOUT", photopush.Timeout, ""},
 	faultMaxEnvelope:         {"MAX_ENVELOPE_SIZE", photopush.Unsupported, envelope},

@@ -14,6 +14,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -41,6 +42,7 @@ type host struct {
 	shells   map[string]*hostShell
 	created  int // shells ever
 	started  int // commands ever
+	unread   int // requests that were cut off
 
 	limit    int                                            // of an envelope
 	program  func(stdin []byte) (stdout string, exit int64) // nil: echo
@@ -54,6 +56,8 @@ type cut int
 const (
 	before cut = iota + 1 // the request is not processed
 	after                 // it is, but the answer is lost
+	midway                // it is, but the answer breaks off
+	unread                // the connection ends before the request has arrived
 )
 
 type hostAnswer struct {
@@ -136,6 +140,10 @@ func (h *host) serve(raw net.Conn) {
 		if err != nil {
 			return
 		}
+		if h.cutNext() == unread {
+			h.count(&h.unread, 1)
+			return
+		}
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
 			return
@@ -144,6 +152,13 @@ func (h *host) serve(raw net.Conn) {
 			return
 		}
 	}
+}
+
+// cutNext is what happens to the request that arrives now.
+func (h *host) cutNext() cut {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.cutAt[len(h.requests)+h.unread+1]
 }
 
 func (h *host) count(n *int, by int) {
@@ -169,7 +184,7 @@ func (h *host) answer(conn net.Conn, req *http.Request, body []byte) bool {
 	r := parseRequest(h.t, body)
 	h.mu.Lock()
 	h.requests = append(h.requests, *r)
-	n := len(h.requests)
+	n := len(h.requests) + h.unread
 	when := h.cutAt[n]
 	var a *hostAnswer
 	if h.override != nil {
@@ -191,7 +206,11 @@ func (h *host) answer(conn net.Conn, req *http.Request, body []byte) bool {
 		io.Copy(io.Discard, conn)
 		return false
 	}
-	if when == after {
+	switch when {
+	case after:
+		return false
+	case midway:
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: "+soapType+"\r\nContent-Length: 5000\r\n\r\n"+a.body[:len(a.body)/2])
 		return false
 	}
 	return a.write(conn)
@@ -409,3 +428,7 @@ func testClient(t testing.TB, cfg Config, dial func(context.Context, string, str
 }
 
 var testWorkstation = photopush.Workstation{Name: "WS1", Host: testHost}
+
+func debugLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}

@@ -32,7 +32,8 @@ func (s *Session) Run(ctx context.Context, commandLine string, input []byte) (ph
 	if err := s.runnable(commandLine); err != nil {
 		return photopush.Output{}, &photopush.Error{Reason: photopush.Internal, Op: "run on", On: s.host, Err: err}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, s.client.cfg.RunTimeout, errRunTimeout)
+	limit := s.client.cfg.RunTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, &timeoutError{"the command did not end within", limit})
 	defer cancel()
 	r := &run{Session: s, input: input, limit: s.client.envelopeLimit(s.host)}
 	if err := r.do(ctx, commandLine); err != nil {
@@ -45,10 +46,9 @@ func (s *Session) Run(ctx context.Context, commandLine string, input []byte) (ph
 }
 
 var (
-	errRunTimeout = fmt.Errorf("run_timeout is over: %w", context.DeadlineExceeded)
-	errNoProgram  = errors.New("the command line names no program")
-	errNotInXML   = errors.New("the command line has characters that XML cannot carry")
-	errEnded      = errors.New("the session is closed")
+	errNoProgram = errors.New("the command line names no program")
+	errNotInXML  = errors.New("the command line has characters that XML cannot carry")
+	errEnded     = errors.New("the session is closed")
 )
 
 func (s *Session) runnable(commandLine string) error {
@@ -99,7 +99,7 @@ func (r *run) start(ctx context.Context, program, arguments string) error {
 		ask = r.ask
 	}
 	answer, err := ask(ctx, m)
-	if hasFault(err, faultCommandExists) {
+	if hasFault(err, faultCommandExists, faultAlreadyExists) {
 		answer, err = &reply{commandID: own}, nil
 	}
 	r.begun = err == nil || mayBeDone(err)

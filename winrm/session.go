@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	photopush "github.com/photopush/photopush"
@@ -97,7 +100,7 @@ func (s *Session) create(ctx context.Context) error {
 	m := s.prelude.create(own, s.client.cfg.IdleTimeout, s.client.cfg.OperationTimeout)
 	r, err := s.askTwice(ctx, m)
 	switch {
-	case hasFault(err, faultShellExists):
+	case hasFault(err, faultShellExists, faultAlreadyExists):
 		s.ours = true
 		return nil
 	case err != nil:
@@ -195,16 +198,23 @@ func (s *Session) dial(ctx context.Context) (net.Conn, error) {
 	if err == nil {
 		return raw, nil
 	}
-	if ctx.Err() != nil {
+	reason := dialReason(ctx, err)
+	switch {
+	case ctx.Err() != nil:
 		err = context.Cause(ctx)
+	case reason == photopush.Offline && within.Err() != nil:
+		err = &timeoutError{"no answer within", s.client.cfg.DialTimeout}
 	}
-	return nil, &photopush.Error{Reason: dialReason(ctx, err), Op: "connect to", On: s.address, Err: err}
+	return nil, &photopush.Error{Reason: reason, Op: "connect to", On: s.address, Err: err}
 }
 
 func (s *Session) handshakeFailure(ctx context.Context, err error) error {
 	reason := photopush.TLS
-	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
 		reason = photopush.Timeout
+	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
+		err = fmt.Errorf("%w; is a certificate bound to the WinRM listener there?", err) // without one http.sys hangs up
 	}
 	return &photopush.Error{Reason: reason, Op: "TLS handshake with", On: s.address, Err: err}
 }

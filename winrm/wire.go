@@ -10,8 +10,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
+
+	photopush "github.com/photopush/photopush"
 )
 
 const (
@@ -53,6 +56,16 @@ type lostError struct {
 func (e *lostError) Error() string { return "connection lost: " + e.err.Error() }
 func (e *lostError) Unwrap() error { return e.err }
 
+// A timeoutError is one of our own limits that was reached; the caller's context has not ended.
+type timeoutError struct {
+	text  string
+	limit time.Duration
+}
+
+func (e *timeoutError) Error() string            { return e.text + " " + e.limit.String() }
+func (e *timeoutError) Is(target error) bool     { return target == os.ErrDeadlineExceeded }
+func (e *timeoutError) Reason() photopush.Reason { return photopush.Timeout }
+
 var (
 	errOutOfStep = errors.New("there was more than one answer to a request")
 	errTooLong   = errors.New("the answer is longer than max_envelope allows")
@@ -60,7 +73,7 @@ var (
 
 // newWire does the TLS handshake on raw, which it closes on an error.
 func newWire(ctx context.Context, raw net.Conn, cfg *tls.Config, host string, timeout time.Duration, maxBody int) (*wire, error) {
-	ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, tlsTimeout, &timeoutError{"no answer within", tlsTimeout})
 	defer cancel()
 	conn := tls.Client(raw, cfg)
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -92,8 +105,13 @@ func (w *wire) post(ctx context.Context, header http.Header, body []byte) (*answ
 		return a, nil
 	}
 	w.closing = true
-	if lost, ok := errors.AsType[*lostError](err); ok && ctx.Err() != nil {
-		lost.err = context.Cause(ctx)
+	if lost, ok := errors.AsType[*lostError](err); ok {
+		switch {
+		case ctx.Err() != nil:
+			lost.err = context.Cause(ctx)
+		case errors.Is(lost.err, os.ErrDeadlineExceeded):
+			lost.err = &timeoutError{"no answer within", w.timeout}
+		}
 	}
 	return nil, err
 }
