@@ -164,6 +164,7 @@ func (l *layout) drop(most int) {
 		}
 	}
 }
+
 // reasons are those of the rows, in the order of the closed set.
 func (r *Report) reasons() (found []photopush.Reason) {
 	for _, reason := range photopush.Reasons() {
