@@ -3,6 +3,7 @@ package photopush
 import (
 	"context"
 	"errors"
+	"strings"
 )
 
 // An Error says what was tried on what, and why not, in a word that decides what happens next.
@@ -54,4 +55,20 @@ func ReasonOf(err error) Reason {
 		return Timeout
 	}
 	return Internal
+}
+
+// Detail is what err says besides its reason, for places that show the reason already: what was tried on what, and the cause.
+func Detail(err error) string {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		if err == nil {
+			return ""
+		}
+		return err.Error()
+	}
+	parts := []string{strings.TrimSpace(e.Op + " " + e.On)}
+	if e.Err != nil {
+		parts = append(parts, e.Err.Error())
+	}
+	return strings.TrimPrefix(strings.Join(parts, ": "), ": ")
 }

@@ -150,7 +150,7 @@ func (j *Jobs) record(u photopush.User, photos []photopush.Photo, known photopus
 	}
 	digest, err := j.Pictures.Digest(photos)
 	if err != nil {
-		r.PhotoReason, r.PhotoDetail = photopush.ReasonOf(err), err.Error()
+		r.PhotoReason, r.PhotoDetail = photopush.ReasonOf(err), photopush.Detail(err)
 		return r
 	}
 	r.Digest = digest

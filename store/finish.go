@@ -95,7 +95,7 @@ func (t *tx) endLease(r *photopush.Result) error {
 	}
 	detail := ""
 	if o.Err != nil {
-		detail = sentence(o.Err.Error())
+		detail = sentence(photopush.Detail(o.Err))
 	}
 	done, err := t.exec(endLease, millis(earlier(r.NextDue, r.VerifyDue)), t.now, millis(r.VerifyDue), r.Attempts, string(o.Reason), detail,
 		contact, string(r.Claim.Workstation.ID), r.Claim.Token)

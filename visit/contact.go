@@ -191,7 +191,7 @@ func (c *contact) explain() {
 			p.Reason, p.Detail = photopush.Conflict, "the workstation did what was asked, and yet does not show it"
 			continue
 		}
-		p.Reason, p.Detail = photopush.ReasonOf(err), err.Error()
+		p.Reason, p.Detail = photopush.ReasonOf(err), photopush.Detail(err)
 	}
 }
 

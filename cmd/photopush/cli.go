@@ -20,6 +20,7 @@ type cli struct {
 	Push    pushCommand    `cmd:"" help:"Bring one user's picture up to date now."`
 	Stale   staleCommand   `cmd:"" help:"Report workstations and people whose picture is not as it should be."`
 	Serve   serveCommand   `cmd:"" help:"Run passes on a schedule until stopped."`
+	Demo    demoCommand    `cmd:"" help:"Run the main job on a simulated company, on this machine only."`
 	Version versionCommand `cmd:"" help:"Tell which photopush this is."`
 }
 

@@ -72,7 +72,7 @@ func (c *pushCommand) Run(ctx context.Context, a *app) (err error) {
 // tell prints the workstation's line: what was done on standard output, what was not on standard error.
 func (c *pushCommand) tell(a *app, r jobs.PushResult) {
 	if r.Err != nil {
-		fmt.Fprintf(a.Stderr, "photopush: push %s: %s: %s: %v\n", c.User, r.Workstation.Host, photopush.ReasonOf(r.Err), r.Err)
+		fmt.Fprintf(a.Stderr, "photopush: push %s: %s: %s: %v\n", c.User, r.Workstation.Host, photopush.ReasonOf(r.Err), photopush.Detail(r.Err))
 		return
 	}
 	state := "in step already"
@@ -86,7 +86,7 @@ func (c *pushCommand) result(r jobs.PushResult) pushResult {
 	out := pushResult{Workstation: r.Workstation.Host, User: c.User, State: "in step"}
 	switch {
 	case r.Err != nil:
-		out.State, out.Reason, out.Detail = "failed", photopush.ReasonOf(r.Err), r.Err.Error()
+		out.State, out.Reason, out.Detail = "failed", photopush.ReasonOf(r.Err), photopush.Detail(r.Err)
 	case r.Pushed:
 		out.State = "pushed"
 	}

@@ -87,7 +87,7 @@ func newSyncResult(t *jobs.Tally) syncResult {
 	}
 	slices.Sort(r.Offline)
 	for _, f := range t.Unfinished {
-		r.Unfinished = append(r.Unfinished, unfinished{f.Workstation.Host, f.Outcome.Reason, f.Outcome.Err.Error()})
+		r.Unfinished = append(r.Unfinished, unfinished{f.Workstation.Host, f.Outcome.Reason, photopush.Detail(f.Outcome.Err)})
 	}
 	slices.SortFunc(r.Unfinished, func(a, b unfinished) int { return strings.Compare(a.Workstation, b.Workstation) })
 	return r
@@ -119,7 +119,7 @@ func printTally(w io.Writer, t *jobs.Tally) error {
 			fmt.Fprintf(&b, "  and %d more; `photopush stale` lists them all\n", len(r.Unfinished)-i)
 			break
 		}
-		fmt.Fprintf(&b, "  %s: %s\n    %s\n", f.Workstation, f.Detail, f.Reason.Sentence())
+		fmt.Fprintf(&b, "  %s: %s: %s\n    %s\n", f.Workstation, f.Reason, f.Detail, f.Reason.Sentence())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

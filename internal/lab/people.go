@@ -71,9 +71,9 @@ func (p *Person) takePhoto(u *simad.User, i int, number uint32) {
 		}
 		u.ThumbnailPhoto = b.Bytes()
 	case i%3 == 1:
-		u.ThumbnailPhoto = badge.JPEG(number, 96, 96, 85)
+		u.ThumbnailPhoto = badge.JPEG(number, 240, 240, 85)
 	default:
-		u.ThumbnailPhoto = badge.JPEG(number, 448, 448, 85)
+		u.ThumbnailPhoto = badge.JPEG(number, 96, 96, 85)
 	}
 }
 
