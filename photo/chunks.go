@@ -5,8 +5,6 @@ import (
 	"errors"
 )
 
-var errAnimated = errors.New("it is an animation; want a single picture")
-
 // pngOrientation reads the eXIf chunk (PNG third edition, 11.3.3.5), wherever it is.
 func pngOrientation(raw []byte) orientation {
 	for rest := raw[8:]; len(rest) >= 12; {
@@ -22,6 +20,18 @@ func pngOrientation(raw []byte) orientation {
 	return upright
 }
 
+// checkWebP refuses an animation, and a file that is shorter than it says (RFC 9649, 2.4).
+func checkWebP(raw []byte) error {
+	if uint64(binary.LittleEndian.Uint32(raw[4:]))+8 > uint64(len(raw)) {
+		return errors.New("it is cut off: shorter than its header says")
+	}
+	const animated = 2 // flag of the extended header, 2.7.1
+	if len(raw) > 20 && string(raw[12:16]) == "VP8X" && raw[20]&animated != 0 {
+		return errors.New("it is an animation; want a single picture")
+	}
+	return nil
+}
+
 // webpOrientation reads the EXIF chunk of the extended file format (RFC 9649, 2.7.1.5).
 func webpOrientation(raw []byte) orientation {
 	for rest := raw[12:]; len(rest) >= 8; {
@@ -35,9 +45,4 @@ func webpOrientation(raw []byte) orientation {
 		rest = rest[min(8+n+n&1, uint64(len(rest))):]
 	}
 	return upright
-}
-
-// animatedWebP tells whether the animation flag of the extended header is set (RFC 9649, 2.7.1).
-func animatedWebP(raw []byte) bool {
-	return len(raw) > 20 && string(raw[12:16]) == "VP8X" && raw[20]&2 != 0
 }

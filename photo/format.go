@@ -64,9 +64,10 @@ var strangers = []struct{ name, magic string }{
 	{"JPEG 2000", "\x00\x00\x00\x0cjP  "}, {"JPEG 2000", "\xff\x4f\xff\x51"},
 	{"JPEG XL", "\xff\x0a"}, {"JPEG XL", "\x00\x00\x00\x0cJXL "},
 	{"JPEG XR", "II\xbc"},
-	{"PDF", "%PDF-"}, {"icon", "\x00\x00\x01\x00"}, {"Photoshop", "8BPS"}, {"Windows metafile", "\xd7\xcd\xc6\x9a"},
-	{"animation container", "RIFF"}, {"video", "????ftyp"}, {"archive", "PK\x03\x04"}, {"base64 text of a JPEG", "/9j/"},
-	{"base64 text of a PNG", "iVBORw0KGgo"}, {"SVG", "<svg"}, {"XML or SVG", "<?xml"}, {"HTML", "<!DOCTYPE"}, {"HTML", "<html"},
+	{"PDF", "%PDF-"}, {"an icon", "\x00\x00\x01\x00"}, {"Photoshop", "8BPS"}, {"a Windows metafile", "\xd7\xcd\xc6\x9a"},
+	{"sound or video", "RIFF"}, {"a video", "????ftyp"}, {"an archive", "PK\x03\x04"},
+	{"JPEG as base64 text", "/9j/"}, {"PNG as base64 text", "iVBORw0KGgo"},
+	{"SVG", "<svg"}, {"XML or SVG", "<?xml"}, {"HTML", "<!DOCTYPE"}, {"HTML", "<!doctype"}, {"HTML", "<html"},
 }
 
 // matches tells whether raw starts with magic.

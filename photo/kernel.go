@@ -100,15 +100,16 @@ func kernel(x float64) float64 {
 	return float64(t*(3-float64(4*t))) * lobes / float64(pi*pi*float64(x*x))
 }
 
-// sinPi is sin(πx) for 0 <= x <= 1: the Taylor series of cos(π(x-½)), exact to 1e-13.
+// sinPi is sin(πx) for 0 <= x <= 1 by its Taylor series, exact to 13 digits.
 func sinPi(x float64) float64 {
-	a := float64(pi * (x - 0.5))
+	x = min(x, 1-x)
+	a := float64(pi * x)
 	q := float64(a * a)
-	sum := 0.0
-	for _, over := range [...]float64{1 / 240., 1 / 182., 1 / 132., 1 / 90., 1 / 56., 1 / 30., 1 / 12., 1 / 2.} {
-		sum = float64(float64(1-sum) * float64(q*over))
+	sum := 1.0
+	for _, over := range [...]float64{1 / 272., 1 / 210., 1 / 156., 1 / 110., 1 / 72., 1 / 42., 1 / 20., 1 / 6.} {
+		sum = 1 - float64(float64(q*over)*sum)
 	}
-	return 1 - sum
+	return float64(a * sum)
 }
 
 func floor(x float64) int {

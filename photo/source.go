@@ -73,8 +73,8 @@ func (s *source) look(memory func([]byte, int) int) (func(pixels int) int, error
 	case PNG:
 		s.orientation = pngOrientation(s.data)
 	case WebP:
-		if animatedWebP(s.data) {
-			return nil, errAnimated
+		if err := checkWebP(s.data); err != nil {
+			return nil, err
 		}
 		s.orientation = webpOrientation(s.data)
 	}
