@@ -35,6 +35,7 @@ func (d *Directory) acquire(ctx context.Context, tried *trial) (*conn, error) {
 		c, err := d.open(ctx, controller)
 		if err == nil {
 			d.unrest(controller)
+			d.logFailures(tried)
 			return c, nil
 		}
 		if ctx.Err() != nil {
@@ -52,7 +53,14 @@ func (d *Directory) acquire(ctx context.Context, tried *trial) (*conn, error) {
 func (d *Directory) fail(tried *trial, c *controller, err error) {
 	d.rest(c)
 	tried.add(c, err)
-	d.log.Info("domain controller cannot be used, it is tried last for a while", "controller", c.url, "err", err)
+}
+
+// logFailures logs what went wrong before another controller was found; else the error of the call says it.
+func (d *Directory) logFailures(tried *trial) {
+	for _, f := range tried.failed[tried.logged:] {
+		d.log.Warn("domain controller cannot be used, and is tried last for a while", "controller", f.controller.url, "reason", f.err.reason, "err", f.err)
+	}
+	tried.logged = len(tried.failed)
 }
 
 func (d *Directory) takeIdle(tried *trial) (*conn, error) {

@@ -70,6 +70,7 @@ func (d *Directory) unrest(c *controller) {
 // A trial remembers which controllers failed within one call, and why.
 type trial struct {
 	failed []failure
+	logged int // of them
 }
 
 type failure struct {

@@ -44,9 +44,12 @@ type Directory struct {
 
 // Idle connections that are kept, and lookups that run at once.
 const (
-	maxIdle    = 2
+	maxIdle    = 4
 	maxLookups = 4
 )
+
+// ErrAmbiguous is in the chain of an error when several objects have the name that was looked for.
+var ErrAmbiguous = errors.New("the name is ambiguous")
 
 // New prepares a domain from a configuration that Validate has accepted. It reads the CA file, and contacts nobody.
 func New(cfg Config, opts Options) (*Directory, error) {

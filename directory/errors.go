@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -126,7 +127,7 @@ func tlsError(err error, host string) *lostError {
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		return &lostError{photopush.Offline, errors.New("no answer in time to the TLS handshake")}
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
 		return say("the controller closed the connection during the TLS handshake: it may have no certificate yet: %w", err)
 	}
 	return say("TLS handshake: %w", err)

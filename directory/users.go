@@ -37,7 +37,8 @@ func (d *Directory) Users(ctx context.Context, yield func(photopush.User, []phot
 }
 
 // User finds a user in scope by account name, DOMAIN\account, user@domain or SID. When nobody in scope has that name, the error has
-// photopush.ErrUnknownUser in its chain, and says so if the user exists outside the scope; when several have it, it lists them.
+// photopush.ErrUnknownUser in its chain, and says so if the user exists outside the scope; when several have it, it has
+// ErrAmbiguous, and lists them.
 func (d *Directory) User(ctx context.Context, name string) (photopush.User, []photopush.Photo, error) {
 	e, err := d.findUser(ctx, name, userAttributes)
 	if err != nil {
@@ -95,7 +96,7 @@ func (d *Directory) findUser(ctx context.Context, name string, attributes []stri
 	case 1:
 		return found[0], nil
 	}
-	return nil, userError(name, photopush.Conflict, fmt.Errorf("the name is ambiguous: %s", candidateList(found)))
+	return nil, userError(name, photopush.Conflict, fmt.Errorf("%w: %s", ErrAmbiguous, candidateList(found)))
 }
 
 // nameFilter is the filter for a name in any of its forms, empty for a name of another domain. prefer names the attribute whose exact

@@ -34,7 +34,8 @@ func (d *Directory) Workstations(ctx context.Context, yield func(photopush.Works
 }
 
 // Workstation finds a workstation in scope by host name or by its short name. When none has that name, the error has
-// photopush.ErrUnknownWorkstation in its chain, and says so if it exists outside the scope; when several have it, it lists them.
+// photopush.ErrUnknownWorkstation in its chain, and says so if it exists outside the scope; when several have it, it has
+// ErrAmbiguous, and lists them.
 func (d *Directory) Workstation(ctx context.Context, name string) (photopush.Workstation, error) {
 	filter := d.hostFilter(name)
 	if filter == "" {
@@ -50,7 +51,7 @@ func (d *Directory) Workstation(ctx context.Context, name string) (photopush.Wor
 	case 1:
 		return d.foundWorkstation(name, found[0])
 	}
-	return photopush.Workstation{}, workstationError(name, photopush.Conflict, fmt.Errorf("the name is ambiguous: %s", candidateList(found)))
+	return photopush.Workstation{}, workstationError(name, photopush.Conflict, fmt.Errorf("%w: %s", ErrAmbiguous, candidateList(found)))
 }
 
 func (d *Directory) foundWorkstation(name string, e *ldap.Entry) (photopush.Workstation, error) {
@@ -103,7 +104,7 @@ func (d *Directory) workstation(e *ldap.Entry, guid rawGUID) (photopush.Workstat
 	}
 	host, err := decodeHost(e.GetEqualFoldAttributeValue("dNSHostName"))
 	if err != nil {
-		return photopush.Workstation{}, err
+		d.log.Warn("workstation has no usable address", "dn", decodeText(e.DN), "err", err)
 	}
 	enabled, err := isEnabled(e)
 	if err != nil {

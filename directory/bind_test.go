@@ -1,0 +1,186 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/photopush/photopush"
+	"github.com/photopush/photopush/internal/simad"
+)
+
+// failedBinds is what all controllers together saw.
+func (c *company) failedBinds() int {
+	n := 0
+	for _, dc := range c.dcs {
+		n += dc.Counts().FailedBinds
+	}
+	return n
+}
+
+// TestWrongPassword costs one attempt, however often and from however many places it is used, until its file changes.
+func TestWrongPassword(t *testing.T) {
+	c := newCompany(t, 2)
+	c.fill(t, 3)
+	c.setPassword(t, "wrong")
+	d := open(t, c.config(), Options{})
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 3 {
+				_, err := accounts(t, d)
+				_, _, errUser := d.User(t.Context(), "u0001")
+				for _, err := range []error{err, errUser} {
+					want := "bind at " + c.dcs[0].URL("ldaps") + " as svc-read@corp.example: auth: wrong user name or password: LDAP result 49 Invalid Credentials: " +
+						"80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 52e, v4563"
+					if photopush.ReasonOf(err) != photopush.Auth || err.Error() != want || errors.Is(err, photopush.ErrNoDirectory) {
+						t.Errorf("got  %v\nwant %s", err, want)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := c.failedBinds(); n != 1 {
+		t.Errorf("the far end counts %d rejected binds, want 1", n)
+	}
+	c.setPassword(t, readerPwd)
+	if got, err := accounts(t, d); err != nil || len(got) != 3 {
+		t.Errorf("with the right password %d users, %v", len(got), err)
+	}
+	c.setPassword(t, "another wrong one")
+	for _, dc := range c.dcs {
+		dc.CutConnections()
+	}
+	if _, err := accounts(t, d); photopush.ReasonOf(err) != photopush.Auth || c.failedBinds() != 2 {
+		t.Errorf("got %v after %d rejected binds", err, c.failedBinds())
+	}
+}
+
+func TestRejections(t *testing.T) {
+	for words, change := range map[string]func(*simad.User){
+		"wrong user name or password":        func(u *simad.User) { u.Password = "other" },
+		"the account is disabled":            func(u *simad.User) { u.Disabled = true },
+		"the account is locked":              func(u *simad.User) { u.Locked = true },
+		"the account has expired":            func(u *simad.User) { u.Expired = true },
+		"the password must be changed first": func(u *simad.User) { u.MustChange = true },
+	} {
+		t.Run(words, func(t *testing.T) {
+			c := newCompany(t, 2)
+			u := simad.User{OU: "OU=Service,DC=corp,DC=example", Account: "svc2", Password: readerPwd}
+			change(&u)
+			c.user(t, u)
+			cfg := c.config()
+			cfg.BindUser = `CORP\svc2`
+			_, err := accounts(t, open(t, cfg, Options{}))
+			want := "bind at " + c.dcs[0].URL("ldaps") + ` as CORP\svc2: auth: ` + words + ": LDAP result 49 "
+			if photopush.ReasonOf(err) != photopush.Auth || !strings.HasPrefix(err.Error(), want) || c.failedBinds() != 1 {
+				t.Errorf("got %v after %d rejected binds\nwant %s", err, c.failedBinds(), want)
+			}
+			if strings.Contains(err.Error(), readerPwd) {
+				t.Error("the password is in the error")
+			}
+		})
+	}
+}
+
+func TestRejectionWords(t *testing.T) {
+	for text, want := range map[string]string{
+		"80090308: LdapErr: DSID-0C090400, comment: AcceptSecurityContext error, data 532, v1db1\x00": "the password has expired",
+		"80090308: LdapErr: x, data 52E, v1": "wrong user name or password",
+		"80090308: LdapErr: x, data 52ef, v": "user name or password was rejected",
+		"Simple Bind Failed: NT_STATUS_X":    "user name or password was rejected",
+		"":                                   "user name or password was rejected",
+	} {
+		if got := rejection(text); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestBindForms signs in with each form of name.
+func TestBindForms(t *testing.T) {
+	c := newCompany(t, 1)
+	for i, user := range []string{reader, "SVC-READ@CORP.EXAMPLE", `CORP\svc-read`, readerDN, strings.ToLower(readerDN)} {
+		cfg := c.config()
+		cfg.BindUser = user
+		if _, err := accounts(t, open(t, cfg, Options{})); err != nil || c.dcs[0].Counts().Binds != i+1 {
+			t.Errorf("%s: %v", user, err)
+		}
+	}
+}
+
+func TestPasswordPlaces(t *testing.T) {
+	c := newCompany(t, 1)
+	t.Setenv("PHOTOPUSH_TEST_PASSWORD", readerPwd)
+	for name, test := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"environment":       {func(cfg *Config) { cfg.PasswordFile, cfg.PasswordEnv = "", "PHOTOPUSH_TEST_PASSWORD" }, ""},
+		"empty environment": {func(cfg *Config) { cfg.PasswordFile, cfg.PasswordEnv = "", "PHOTOPUSH_TEST_NONE" }, "bind as svc-read@corp.example: auth: environment variable PHOTOPUSH_TEST_NONE is empty"},
+		"no file":           {func(cfg *Config) { cfg.PasswordFile += ".gone" }, "bind as svc-read@corp.example: auth: read secret: "},
+		"empty file": {func(cfg *Config) {
+			cfg.PasswordFile += ".empty"
+			must(t, os.WriteFile(cfg.PasswordFile, nil, 0o600))
+		}, "bind as svc-read@corp.example: auth: file "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := c.config()
+			test.change(&cfg)
+			_, err := accounts(t, open(t, cfg, Options{}))
+			if (err == nil) != (test.want == "") || err != nil && (!strings.HasPrefix(err.Error(), test.want) || photopush.ReasonOf(err) != photopush.Auth) {
+				t.Errorf("got %v, want %s", err, test.want)
+			}
+		})
+	}
+	if n := c.failedBinds(); n != 0 {
+		t.Errorf("%d rejected binds", n)
+	}
+}
+
+func TestClose(t *testing.T) {
+	c := newCompany(t, 1)
+	c.fill(t, 3)
+	d := open(t, c.config(), Options{})
+	n := 0
+	must(t, d.Users(t.Context(), func(photopush.User, []photopush.Photo) error {
+		if n++; n == 2 {
+			return d.Close() // the read that runs goes on
+		}
+		return nil
+	}))
+	if n != 3 {
+		t.Errorf("read %d users", n)
+	}
+	if _, err := accounts(t, d); !errors.Is(err, errClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	must(t, d.Close())
+	waitFor(t, func() bool { return c.dcs[0].Counts().Unbinds == 1 })
+}
+
+// TestPool runs lookups beside each other over few connections.
+func TestPool(t *testing.T) {
+	c := newCompany(t, 1)
+	c.fill(t, 20)
+	d := open(t, c.config(), Options{})
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			name := fmt.Sprintf("u%04d", i+1)
+			for range 10 {
+				if u, _, err := d.User(t.Context(), name); err != nil || u.AccountName != name {
+					t.Errorf("%s is %v, %v", name, u, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := c.dcs[0].Counts(); n.Connections > maxIdle || n.Searches != 200 {
+		t.Errorf("the far end counts %+v", n)
+	}
+}

@@ -1,0 +1,122 @@
+package directory
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/photopush/photopush"
+)
+
+// goodConfig is one that Validate accepts.
+func goodConfig() Config {
+	return Config{
+		Name:         "corp.example",
+		Controllers:  []string{"ldaps://dc1.corp.example", "ldap://10.0.0.1:3389"},
+		BindUser:     "svc@corp.example",
+		PasswordFile: "/etc/photopush/password",
+		Users:        UserScope{Bases: []string{"OU=Staff,DC=corp,DC=example"}},
+		Workstations: WorkstationScope{Bases: []string{`OU=Work\, all,dc=CORP,dc=example`}},
+		PageSize:     500,
+		Timeout:      30 * time.Second,
+		MaxPhotoSize: 5 << 20,
+		DNSServers:   []string{"10.0.0.1", "[fd00::1]:53", "fd00::2"},
+	}
+}
+
+func TestValidate(t *testing.T) {
+	const (
+		wantName = "want the DNS name of the domain, such as corp.example"
+		wantURL  = "want ldaps://host[:port], or ldap://host[:port], which starts TLS"
+		wantUser = `want user@domain, DOMAIN\user or a distinguished name`
+		wantBase = "want at least one distinguished name: there is no 'everything' by default"
+	)
+	for name, test := range map[string]struct {
+		change func(*Config)
+		want   []string
+	}{
+		"good":            {func(*Config) {}, nil},
+		"name empty":      {func(c *Config) { c.Name = "" }, []string{"domains[0].name is empty, " + wantName}},
+		"name bad":        {func(c *Config) { c.Name = "corp example" }, []string{`domains[0].name is "corp example", ` + wantName}},
+		"no controllers":  {func(c *Config) { c.Controllers = nil }, []string{"domains[0].controllers is empty, want at least one URL, such as ldaps://dc1.corp.example"}},
+		"controller http": {func(c *Config) { c.Controllers[1] = "http://dc1" }, []string{`domains[0].controllers[1] is "http://dc1", ` + wantURL}},
+		"controller bare": {func(c *Config) { c.Controllers[0] = "dc1" }, []string{`domains[0].controllers[0] is "dc1", ` + wantURL}},
+		"controller with a password": {func(c *Config) { c.Controllers[0] = "ldaps://u:p@dc1" },
+			[]string{`domains[0].controllers[0] is "ldaps://u:p@dc1", ` + wantURL}},
+		"controller with a path": {func(c *Config) { c.Controllers[0] = "ldaps://dc1/x" }, []string{`domains[0].controllers[0] is "ldaps://dc1/x", ` + wantURL}},
+		"controller port":        {func(c *Config) { c.Controllers[0] = "ldaps://dc1:0" }, []string{`domains[0].controllers[0] is "ldaps://dc1:0", ` + wantURL}},
+		"user empty":             {func(c *Config) { c.BindUser = "" }, []string{"domains[0].bind_user is empty, " + wantUser}},
+		"user bare":              {func(c *Config) { c.BindUser = "svc" }, []string{`domains[0].bind_user is "svc", ` + wantUser}},
+		"user down-level":        {func(c *Config) { c.BindUser = `CORP\svc` }, nil},
+		"user as name":           {func(c *Config) { c.BindUser = `CN=a\, b,DC=corp` }, nil},
+		"no password":            {func(c *Config) { c.PasswordFile = "" }, []string{"domains[0].password_file is empty, want it or password_env"}},
+		"two passwords":          {func(c *Config) { c.PasswordEnv = "X" }, []string{"domains[0].password_file and password_env are both set, want one of them"}},
+		"no bases": {func(c *Config) { c.Users.Bases, c.Workstations.Bases = nil, nil },
+			[]string{"domains[0].users.bases is empty, " + wantBase, "domains[0].workstations.bases is empty, " + wantBase}},
+		"base no name": {func(c *Config) { c.Users.Bases[0] = "Staff" },
+			[]string{`domains[0].users.bases[0] is "Staff", want a distinguished name, such as OU=Staff,DC=corp,DC=example`}},
+		"base elsewhere": {func(c *Config) { c.Users.Bases[0] = "OU=Staff,DC=corp,DC=test" },
+			[]string{`domains[0].users.bases[0] is "OU=Staff,DC=corp,DC=test", want a distinguished name within DC=corp,DC=example`}},
+		"base is the domain": {func(c *Config) { c.Users.Bases[0] = "dc=Corp,dc=example" }, nil},
+		"filter good":        {func(c *Config) { c.Users.Filter = "(|(department=Sales)(department=Shipping))" }, nil},
+		"filter open": {func(c *Config) { c.Users.Filter = "(department=Sales" },
+			[]string{`domains[0].users.filter is "(department=Sales", want an LDAP filter in parentheses, such as (department=Sales): unexpected end of filter`}},
+		"filter that would widen": {func(c *Config) { c.Workstations.Filter = "(a=b))(|(objectClass=*)" },
+			[]string{`domains[0].workstations.filter is "(a=b))(|(objectClass=*)", want an LDAP filter in parentheses, such as (department=Sales): finished compiling filter with extra at end: )(|(objectClass=*)`}},
+		"page size": {func(c *Config) { c.PageSize = 1001 }, []string{"domains[0].page_size is 1001, want 1 to 1000"}},
+		"timeout":   {func(c *Config) { c.Timeout = 0 }, []string{"domains[0].timeout is 0s, want 1s to 10m"}},
+		"photo size": {func(c *Config) { c.MaxPhotoSize = 64 << 20 },
+			[]string{"domains[0].max_photo_size is 64 MiB, want 1 KiB to 16 MiB"}},
+		"dns": {func(c *Config) { c.DNSServers = []string{"10.0.0.1", "dc1", "10.0.0.1:0"} },
+			[]string{`domains[0].dns_servers[1] is "dc1", want an IP address, or IP:port`, `domains[0].dns_servers[2] is "10.0.0.1:0", want an IP address, or IP:port`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := goodConfig()
+			test.change(&c)
+			var got []string
+			if err := c.Validate("domains[0]"); err != nil {
+				got = strings.Split(err.Error(), "\n")
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+			if _, err := New(c, Options{}); (err == nil) != (test.want == nil) {
+				t.Errorf("New returned %v", err)
+			}
+		})
+	}
+}
+
+func TestScopeOfConfig(t *testing.T) {
+	c := goodConfig()
+	c.Users.Filter, c.Workstations.Filter, c.Workstations.IncludeServers = "(a=b)", "(c=d)", true
+	want := photopush.Scope{
+		UserBases: c.Users.Bases, UserFilter: "(a=b)",
+		WorkstationBases: c.Workstations.Bases, WorkstationFilter: "(c=d)", IncludeServers: true,
+	}
+	if diff := cmp.Diff(want, c.Scope()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestParseBases(t *testing.T) {
+	for name, test := range map[string]struct{ in, want []string }{
+		"apart":  {[]string{"OU=a,DC=x", "OU=b,DC=x"}, []string{"OU=a,DC=x", "OU=b,DC=x"}},
+		"nested": {[]string{"OU=s,OU=a,DC=x", "ou=A,dc=X"}, []string{"ou=A,dc=X"}},
+		"twice":  {[]string{"OU=a,DC=x", "ou=a, dc=x"}, []string{"OU=a,DC=x"}},
+		"thrice": {[]string{"OU=a,DC=x", "DC=x", "OU=b,DC=x", "dc=x"}, []string{"DC=x"}},
+		"suffix": {[]string{"OU=a,DC=x", "OU=ba,DC=x"}, []string{"OU=a,DC=x", "OU=ba,DC=x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, b := range parseBases(test.in) {
+				got = append(got, b.name)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
