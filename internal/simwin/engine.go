@@ -32,7 +32,7 @@ type Exec struct {
 }
 
 // drain is how long output is still read after the process ended while another one, which it started, holds the pipe open.
-const drain = 5 * time.Second
+const drain = 2 * time.Second
 
 // Run starts the program in a process group of its own and kills the whole group when ctx is done.
 func (e Exec) Run(ctx context.Context, commandLine string, stdin io.Reader, stdout, stderr io.Writer) (uint32, error) {

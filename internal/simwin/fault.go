@@ -49,6 +49,9 @@ type Fault struct {
 // SetFault replaces the faults of the workstation; without arguments it works again. When it was Off, it listens on the same address again.
 func (s *Server) SetFault(faults ...Fault) error {
 	s.faults.set(faults)
+	if !s.faults.silent() {
+		s.meter.cut(func(c *connection) bool { return c.parked })
+	}
 	if s.faults.has(Off) {
 		s.powerOff()
 		return nil

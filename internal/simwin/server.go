@@ -105,6 +105,7 @@ type Server struct {
 	serving sync.WaitGroup // listeners
 	ctx     context.Context
 	stop    context.CancelFunc
+	release func() bool // of the context that Start was given
 	// wrong is a certificate for another host by nobody's authority, for the fault of that name.
 	wrong tls.Certificate
 
@@ -148,7 +149,13 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := s.listen(); err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, s.Close)
+	if err := ctx.Err(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.mu.Lock()
+	s.release = context.AfterFunc(ctx, s.Close)
+	s.mu.Unlock()
 	return s, nil
 }
 
@@ -225,6 +232,9 @@ func (s *Server) Close() {
 	s.closing = true
 	l := s.listener
 	s.listener = nil
+	if s.release != nil {
+		s.release()
+	}
 	s.mu.Unlock()
 	defer close(s.closed)
 	s.stop()

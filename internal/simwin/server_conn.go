@@ -3,8 +3,10 @@ package simwin
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 )
 
@@ -18,6 +20,7 @@ type connection struct {
 	exchanges map[string]Exchange // by scheme of the mechanism
 	lasting   verdict
 
+	parked   bool   // taken while the workstation was silent: nobody reads from it
 	requests int    // guarded by the meter
 	visit    *visit // guarded by the meter
 	ended    bool   // guarded by the meter
@@ -26,7 +29,8 @@ type connection struct {
 func (c *connection) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.meter.received.Add(int64(n))
-	if err != nil {
+	// net/http ends a Read of its own by a deadline; that is no end.
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.meter.connectionEnds(c)
 	}
 	return n, err
@@ -107,9 +111,9 @@ func (l *switchable) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &connection{Conn: nc, meter: l.meter}
+		c := &connection{Conn: nc, meter: l.meter, parked: l.faults.silent()}
 		l.meter.connectionOpened(c)
-		if !l.faults.silent() {
+		if !c.parked {
 			return c, nil
 		}
 	}

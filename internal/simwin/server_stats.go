@@ -118,12 +118,16 @@ func (m *meter) connectionClosed(c *connection) {
 }
 
 // cutAll closes every connection without a word.
-func (m *meter) cutAll() {
+func (m *meter) cutAll() { m.cut(func(*connection) bool { return true }) }
+
+func (m *meter) cut(which func(*connection) bool) {
 	m.mu.Lock()
 	list := slices.Collect(maps.Keys(m.open))
 	m.mu.Unlock()
 	for _, c := range list {
-		c.Close()
+		if which(c) {
+			c.Close()
+		}
 	}
 }
 
