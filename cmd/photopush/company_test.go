@@ -2,9 +2,18 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
+	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/internal/lab"
+	"github.com/photopush/photopush/internal/simwin"
+	"github.com/photopush/photopush/store"
 )
 
 // newCompany starts a simulated company that ends with the test.
@@ -19,19 +28,136 @@ func newCompany(t *testing.T, o lab.Options) *lab.Company {
 	return c
 }
 
-// photopush runs a command in process, and returns what it printed and its exit code.
-func photopushRun(t *testing.T, c *lab.Company, args ...string) (stdout, stderr string, code int) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	code = run(append([]string{"--config", c.ConfigFile}, args...), nil, &out, &errs)
-	return out.String(), errs.String(), code
+// A ran command is over.
+type ran struct {
+	stdout, stderr string
+	code           int // -1: killed
 }
 
-func TestSync(t *testing.T) {
-	c := newCompany(t, lab.Options{Users: 20, Workstations: 10})
-	stdout, stderr, code := photopushRun(t, c, "--log-level", "debug", "sync")
-	t.Logf("exit %d\n%s\n%s", code, stdout, stderr)
+// here runs a command in this process.
+func here(t *testing.T, c *lab.Company, args ...string) ran {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(append([]string{"--config", c.ConfigFile}, args...), nil, &out, &errs)
+	return ran{out.String(), errs.String(), code}
+}
+
+// must runs a command in this process that has to end with exit code 0.
+func must(t *testing.T, c *lab.Company, args ...string) ran {
+	t.Helper()
+	r := here(t, c, args...)
+	if r.code != 0 {
+		t.Fatalf("photopush %v: exit code %d\n%s%s", args, r.code, r.stdout, r.stderr)
+	}
+	return r
+}
+
+// asCommand makes the test binary be photopush; see TestMain.
+const asCommand = "PHOTOPUSH_TEST_COMMAND"
+
+// process prepares a command in a process of its own.
+func process(c *lab.Company, args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], append([]string{"--config", c.ConfigFile}, args...)...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return cmd
+}
+
+// wait ends a process that was started with output to the buffers.
+func wait(t *testing.T, cmd *exec.Cmd) int {
+	t.Helper()
+	err := cmd.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 0
+}
+
+// openStore opens the company's database beside photopush.
+func openStore(t *testing.T, c *lab.Company) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Config{Path: filepath.Join(filepath.Dir(c.ConfigFile), "photopush.db")}, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func statuses(t *testing.T, s *store.Store) []photopush.Status {
+	t.Helper()
+	var all []photopush.Status
+	for status, err := range s.Statuses(context.Background()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, status)
+	}
+	return all
+}
+
+// judge fails the test where a workstation shows anything broken, or something else than is stored; it returns how many pairs are in step.
+func judge(t *testing.T, c *lab.Company) (inStep int) {
+	t.Helper()
+	j := c.Judge()
+	for _, b := range j.Broken {
+		t.Errorf("broken: %s", b)
+	}
+	for _, s := range statuses(t, openStore(t, c)) {
+		p := s.Pair
+		if p.Want.Digest() == "" || !p.InStep() {
+			continue
+		}
+		inStep++
+		if !j.Shows(p.Workstation, p.User, p.Have) {
+			t.Errorf("%s %s is stored as in step, and is not", p.Workstation, p.User)
+		}
+	}
+	return inStep
+}
+
+// intact fails the test where a value names a missing or partial file.
+func intact(t *testing.T, c *lab.Company) {
+	t.Helper()
 	for _, w := range c.Workstations {
-		t.Logf("%s %s %+v %+v", w.Host, w.Oddity, w.Machine.Counters(), w.Server.Stats())
+		for _, f := range w.Machine.CheckIntact().Broken {
+			t.Errorf("%s %s", w.Host, f)
+		}
+	}
+}
+
+func writes(c *lab.Company) int { return c.Figures().Writes }
+
+// snapshots are the registries and files of all workstations that the product may write.
+func snapshots(c *lab.Company) map[string]simwin.Snapshot {
+	all := map[string]simwin.Snapshot{}
+	for _, w := range c.Workstations {
+		all[w.Host] = w.Machine.Snapshot()
+	}
+	return all
+}
+
+// summary tells what a test has shown, at the end of make test.
+func summary(t *testing.T, format string, args ...any) {
+	t.Helper()
+	line := fmt.Sprintf(format, args...)
+	t.Log(line)
+	path := os.Getenv("PHOTOPUSH_TEST_SUMMARY")
+	if path == "" || t.Failed() {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintln(f, line); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/photopush/photopush/internal/lab"
+	"github.com/photopush/photopush/internal/simwin"
+)
+
+func TestSecondPassWritesNothing(t *testing.T) {
+	c := newCompany(t, lab.Options{Users: 20, Workstations: 10})
+	must(t, c, "sync")
+	if n := judge(t, c); n != 18 {
+		t.Errorf("%d pairs are in step, want 18", n)
+	}
+	before, visits := snapshots(c), c.Figures().Visits
+	must(t, c, "sync")
+	if after := c.Figures(); after.Visits != visits {
+		t.Errorf("%d visits in a pass in which nothing had changed", after.Visits-visits)
+	}
+	for host, s := range snapshots(c) {
+		if !s.Equal(before[host]) {
+			t.Errorf("%s: %v", host, before[host].Diff(s))
+		}
+	}
+}
+
+func TestVerifyMendsWhatWasTamperedWithAndNothingElse(t *testing.T) {
+	c := newCompany(t, lab.Options{Users: 100, Workstations: 50, Plain: true})
+	must(t, c, "sync")
+	before := writes(c)
+	r := must(t, c, "sync", "--verify", "--format", "json")
+	var result syncResult
+	if err := json.Unmarshal([]byte(r.stdout), &result); err != nil {
+		t.Fatal(err)
+	}
+	if result.Visited != 50 || result.Pushed != 0 {
+		t.Errorf("%d visited, %d pushed, want 50 and 0", result.Visited, result.Pushed)
+	}
+	if n := writes(c) - before; n != 0 {
+		t.Errorf("%d writes on workstations in step", n)
+	}
+	state := snapshots(c)
+
+	value, file := c.Workstations[3], c.Workstations[17]
+	sid := value.Users[0].SID
+	value.Machine.SetValue(`HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\AccountPicture\Users\`+string(sid), "Image448", simwin.StringValue(`\\evil\share\x.jpg`))
+	folder := `C:\Program Files\photopush\AccountPictures\` + string(file.Users[0].SID)
+	for path := range file.Machine.Files(folder) {
+		file.Machine.WriteFile(path, []byte("\xff\xd8 no picture"))
+		break
+	}
+	must(t, c, "sync", "--verify")
+	judge(t, c)
+	for host, s := range snapshots(c) {
+		if diff := state[host].Diff(s); host != file.Host && len(diff) > 0 {
+			t.Errorf("%s differs: %v", host, diff)
+		}
+	}
+	if n := file.Machine.Counters().Writes(); n == 0 {
+		t.Error("the file was not mended")
+	}
+	again := writes(c)
+	must(t, c, "sync", "--verify")
+	if n := writes(c) - again; n != 0 {
+		t.Errorf("%d writes after all was mended", n)
+	}
+}
+
+func TestWrongPasswordIsTriedTwice(t *testing.T) {
+	c := newCompany(t, lab.Options{Users: 50, Workstations: 50, Plain: true, WorkPassword: "not it"})
+	r := here(t, c, "sync")
+	if r.code != exitCredential || !strings.Contains(r.stderr, "svc-push") {
+		t.Errorf("exit code %d, stderr:\n%s", r.code, r.stderr)
+	}
+	if lines := strings.Count(r.stderr, "\n"); lines > 3 {
+		t.Errorf("%d lines, want a clear one:\n%s", lines, r.stderr)
+	}
+	if n := c.Figures().FailedLogons; n > 2 || n < 1 {
+		t.Errorf("%d attempts, want at most 2", n)
+	}
+	n := c.Figures().FailedLogons
+	for _, args := range [][]string{{"sync"}, {"push", "u1001", "-w", "ws0001"}} {
+		if r := here(t, c, args...); r.code != exitCredential {
+			t.Errorf("%v: exit code %d, stderr:\n%s", args, r.code, r.stderr)
+		}
+		if again := c.Figures().FailedLogons; again != n {
+			t.Errorf("%v tried again %d times", args, again-n)
+		}
+	}
+	if err := c.SetWorkPassword(""); err != nil {
+		t.Fatal(err)
+	}
+	must(t, c, "sync")
+	if n := judge(t, c); n != 60 {
+		t.Errorf("%d pairs are in step after the password was corrected, want 60", n)
+	}
+}
