@@ -21,6 +21,7 @@ type cli struct {
 	Stale   staleCommand   `cmd:"" help:"Report workstations and people whose picture is not as it should be."`
 	Serve   serveCommand   `cmd:"" help:"Run passes on a schedule until stopped."`
 	Demo    demoCommand    `cmd:"" help:"Run the main job on a simulated company, on this machine only."`
+	Config  configCommand  `cmd:"" help:"Check the configuration, or print one to start from."`
 	Version versionCommand `cmd:"" help:"Tell which photopush this is."`
 }
 
