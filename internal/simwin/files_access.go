@@ -22,9 +22,13 @@ type fileHandle struct {
 	share  uint32
 }
 
-// mayOpen is the sharing check (MS-FSA 2.1.5.1.2.2): both ways, against every open handle.
+// mayOpen is the sharing check (MS-FSA 2.1.5.1.2.2): both ways, against every open handle. Who neither reads, writes nor deletes
+// takes no part in it.
 func (n *node) mayOpen(access, share uint32) bool {
 	for h := range n.handles {
+		if wants(access) == 0 || wants(h.access) == 0 {
+			continue
+		}
 		if wants(access)&^h.share != 0 || wants(h.access)&^share != 0 {
 			return false
 		}

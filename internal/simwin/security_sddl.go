@@ -59,22 +59,37 @@ func ParseSDDL(text string) (SecurityDescriptor, error) {
 	return sd, nil
 }
 
-// sectionEnd finds where the next section begins: a letter with a colon outside parentheses.
-func sectionEnd(body string) int {
-	depth := 0
-	for i := range len(body) {
-		switch body[i] {
-		case '(':
+// nested calls visit for every character with the number of parentheses that are open after it, until visit returns false.
+// What stands in quotes, as a condition's strings do, opens and closes none.
+func nested(s string, visit func(i, depth int) bool) {
+	depth, quoted := 0, false
+	for i := range len(s) {
+		switch {
+		case s[i] == '"' && depth > 0:
+			quoted = !quoted
+		case quoted:
+		case s[i] == '(':
 			depth++
-		case ')':
+		case s[i] == ')':
 			depth--
-		case ':':
-			if depth == 0 && i > 0 {
-				return i - 1
-			}
+		}
+		if !visit(i, depth) {
+			return
 		}
 	}
-	return len(body)
+}
+
+// sectionEnd finds where the next section begins: a letter with a colon outside parentheses.
+func sectionEnd(body string) int {
+	end := len(body)
+	nested(body, func(i, depth int) bool {
+		if body[i] == ':' && depth == 0 && i > 0 {
+			end = i - 1
+			return false
+		}
+		return true
+	})
+	return end
 }
 
 func (sd *SecurityDescriptor) readSection(part byte, body string) error {
@@ -127,23 +142,22 @@ func (sd *SecurityDescriptor) readDACL(body string) error {
 	return nil
 }
 
-// aceEnd is the index of the parenthesis that closes the one at index 0; conditions nest.
+// aceEnd is the index of the parenthesis that closes the one at index 0.
 func aceEnd(s string) (int, error) {
 	if s[0] != '(' {
 		return 0, fmt.Errorf("want ( at %q", s)
 	}
-	depth := 0
-	for i := range len(s) {
-		switch s[i] {
-		case '(':
-			depth++
-		case ')':
-			if depth--; depth == 0 {
-				return i, nil
-			}
+	end := 0
+	nested(s, func(i, depth int) bool {
+		if depth == 0 {
+			end = i
 		}
+		return depth > 0
+	})
+	if end == 0 {
+		return 0, errors.New("an entry is not closed")
 	}
-	return 0, errors.New("an entry is not closed")
+	return end, nil
 }
 
 func parseACE(s string) (ACE, error) {
