@@ -54,6 +54,9 @@ func mayBeDone(err error) bool {
 	if lost, ok := errors.AsType[*lostError](err); ok {
 		return lost.sent
 	}
+	if status, ok := errors.AsType[*statusError](err); ok {
+		return status.status == http.StatusInternalServerError // not WinRM's word
+	}
 	_, malformed := errors.AsType[*malformedError](err)
 	_, output := errors.AsType[*outputError](err)
 	return malformed || output || hasFault(err, faultOperationTimedOut)

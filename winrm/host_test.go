@@ -44,10 +44,12 @@ type host struct {
 	started  int // commands ever
 	unread   int // requests that were cut off
 
-	limit    int                                            // of an envelope
-	program  func(stdin []byte) (stdout string, exit int64) // nil: echo
-	override func(n int, r *soapRequest) *hostAnswer        // instead of the usual answer; nil result for the usual one
-	cutAt    map[int]cut                                    // by number of the request, from 1
+	limit    int                                               // of an envelope
+	program  func(stdin []byte) (stdout string, exit int64)    // nil: echo
+	override func(n int, r *soapRequest) *hostAnswer           // instead of the usual answer; nil result for the usual one
+	cutAt    map[int]cut                                       // by number of the request, from 1
+	raw      func(*http.Request, []byte) ([]byte, *hostAnswer) // unseals a request, or answers it; nil for Basic
+	seal     func(*hostAnswer)
 	wg       sync.WaitGroup
 }
 
@@ -181,6 +183,14 @@ func (c countingConn) Read(p []byte) (int, error) {
 
 // answer processes one request; false ends the connection.
 func (h *host) answer(conn net.Conn, req *http.Request, body []byte) bool {
+	if h.raw != nil {
+		plain, a := h.raw(req, body)
+		if a != nil {
+			return a.write(conn)
+		}
+		body = plain
+		req.SetBasicAuth("svc", "secret")
+	}
 	r := parseRequest(h.t, body)
 	h.mu.Lock()
 	h.requests = append(h.requests, *r)
@@ -202,6 +212,9 @@ func (h *host) answer(conn net.Conn, req *http.Request, body []byte) bool {
 		a = h.process(r)
 	}
 	h.mu.Unlock()
+	if h.seal != nil && when != before {
+		h.seal(a)
+	}
 	if a.hang {
 		io.Copy(io.Discard, conn)
 		return false

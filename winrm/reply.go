@@ -447,8 +447,10 @@ func (p *parser) faultMessage(f *Fault, into *string) error {
 			return nil
 		case e == endOfFile:
 			return errTruncated
-		case e == textRun && len(text) < maxText:
-			text, err = appendText(text, p.text[:min(len(p.text), maxText)])
+		case e == textRun && p.raw:
+			text = append(text, p.text...)
+		case e == textRun:
+			text, err = appendText(text, p.text)
 		case e == startTag && p.is(nsFault, "ProviderFault"):
 			err = p.provider(f)
 		case e == startTag && p.is(nsFault, "WSManFault"):

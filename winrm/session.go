@@ -172,9 +172,8 @@ func (s *Session) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := &tls.Config{ServerName: s.host, RootCAs: s.client.roots, MinVersion: tls.VersionTLS12}
 	maxBody := int(s.client.cfg.MaxEnvelope) + 16<<10 // sealing and framing add to the envelope
-	w, err := newWire(ctx, raw, cfg, s.address, s.client.cfg.RequestTimeout, maxBody)
+	w, err := newWire(ctx, raw, s.tlsConfig(), s.address, s.client.cfg.RequestTimeout, maxBody)
 	if err != nil {
 		return s.handshakeFailure(ctx, err)
 	}
@@ -189,6 +188,10 @@ func (s *Session) connect(ctx context.Context) error {
 		return err
 	}
 	return s.security.establish(ctx, w.post)
+}
+
+func (s *Session) tlsConfig() *tls.Config {
+	return &tls.Config{ServerName: s.host, RootCAs: s.client.roots, MinVersion: tls.VersionTLS12}
 }
 
 func (s *Session) dial(ctx context.Context) (net.Conn, error) {
