@@ -143,6 +143,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		BaseContext:       func(net.Listener) context.Context { return s.ctx },
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2, as WinRM clients have it
 		ReadHeaderTimeout: 2 * time.Minute,                                          // MaxPacketRetrievalTimeSeconds
+		IdleTimeout:       2 * time.Minute,                                          // http.sys' default
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		MaxHeaderBytes:    64 << 10,
 	}

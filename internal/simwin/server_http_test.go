@@ -1,6 +1,7 @@
 package simwin
 
 import (
+	"context"
 	"encoding/base64"
 	"io"
 	"log/slog"
@@ -173,6 +174,32 @@ func TestUTF16(t *testing.T) {
 		if err != nil || got != cs || res.StatusCode != 200 || !strings.Contains(string(text), `C:\こ`) || res.Header.Get("Content-Type") != "application/soap+xml;charset=UTF-16" {
 			t.Error(res.StatusCode, res.Header, got, err)
 		}
+	}
+}
+
+func TestUTF16AnswersFitTheEnvelope(t *testing.T) {
+	s := start(t, func(_ context.Context, _ string, _ io.Reader, out, _ io.Writer) (uint32, error) {
+		out.Write(make([]byte, 20_000))
+		return 0, nil
+	}, nil)
+	c := dial(t, s)
+	c.maxSize = 16384
+	c.create("", "")
+	c.run(powershell)
+	for total := 0; total < 20_000; {
+		res, body, err := c.do(string(encodeText([]byte(c.envelope(actionReceive, "", c.receiveBody())), utf16LittleEndian)))
+		if err != nil || res.StatusCode != 200 || len(body) > 16384 {
+			t.Fatal(err, res, len(body))
+		}
+		text, _, err := decodeText(body, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		root, err := parseXML(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += len(readReceived(t, root).stdout)
 	}
 }
 

@@ -159,7 +159,7 @@ func (t *shells) read(r *request) (*shell, *soapFault) {
 	return sh, sh.readVariables(r.body.child(nsShell, "Environment"))
 }
 
-// readIdle: the idle time of a shell has bounds (MS-WSMV 2.2.4.15: at least a minute).
+// readIdle: the idle time of a shell has bounds (MS-WSMV: at least a minute).
 func (t *shells) readIdle(sh *shell, body *element) *soapFault {
 	for _, name := range []string{"IdleTimeOut", "IdleTimeout"} {
 		n := body.child(nsShell, name)

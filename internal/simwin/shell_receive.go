@@ -138,6 +138,9 @@ func (t *shells) room(r *request) int {
 	if r.maxSize > 0 {
 		size = min(size, r.maxSize)
 	}
+	if r.charset != utf8Charset {
+		size /= 2
+	}
 	return size - envelopeRoom(r)
 }
 

@@ -152,7 +152,7 @@ func (r *request) readHeaders(header *element) *soapFault {
 	return r.checkHeaders()
 }
 
-// checkHeaders: what every request must have (DSP0226, sections 5.4.3 and 5.1.2.1).
+// checkHeaders: what every request must have (DSP0226, section 5).
 func (r *request) checkHeaders() *soapFault {
 	switch {
 	case r.action == "":
@@ -222,7 +222,7 @@ func (r *request) readOptions(n *element) *soapFault {
 	return nil
 }
 
-// knownOptions are those of a text-based command shell (MS-WSMV 3.1.4.5.2, 3.1.4.11, 3.1.4.14).
+// knownOptions are those of a text-based command shell (MS-WSMV 3.1.4).
 var knownOptions = map[string]bool{"WINRS_NOPROFILE": true, "WINRS_CODEPAGE": true, "WINRS_SKIP_CMD_SHELL": true,
 	"WINRS_CONSOLEMODE_STDIN": true, "WSMAN_CMDSHELL_OPTION_KEEPALIVE": true}
 
@@ -235,7 +235,7 @@ func (r *request) readTimeout(n *element) *soapFault {
 	return nil
 }
 
-// readMaxSize: less than 8,192 bytes cannot hold a fault (DSP0226, section 6.2).
+// readMaxSize: less than 8,192 bytes cannot hold a fault (DSP0226).
 func (r *request) readMaxSize(n *element) *soapFault {
 	size, err := strconv.ParseUint(n.value(), 10, 32)
 	if err != nil {

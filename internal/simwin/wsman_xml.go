@@ -142,7 +142,7 @@ func (b *builder) finish() (*element, error) {
 	return b.root, nil
 }
 
-// A charset is how a message is written; an answer uses that of its request (DSP0226, section 14.1: UTF-8 and UTF-16).
+// A charset is how a message is written; an answer uses that of its request (DSP0226: UTF-8 and UTF-16).
 type charset int
 
 const (
