@@ -89,8 +89,8 @@ func (g *guarded) tell(ctx context.Context, c photopush.Credential, token string
 	return g.guard.Unused(ctx, c, token)
 }
 
-// stops tells whether err says that a credential must not be used any more.
+// stops tells whether err says that a credential must not be used any more, anywhere.
 func stops(err error) bool {
-	_, ok := errors.AsType[*photopush.CredentialStop](err)
-	return ok
+	stop, ok := errors.AsType[*photopush.CredentialStop](err)
+	return ok && !stop.Since.IsZero() // without a time it was one workstation that is not asked again
 }

@@ -29,7 +29,7 @@ type lanes struct {
 func (j *Jobs) visitDue(ctx context.Context) error {
 	l := &lanes{Jobs: j, results: make(chan photopush.Result), stopped: map[string]error{}}
 	for _, d := range j.Domains {
-		if err := d.RemoteLogon.stopped(ctx, j.Store); err != nil {
+		if err := l.ready(ctx, d); err != nil {
 			l.stopped[d.Name] = fmt.Errorf("domain %s: %w", d.Name, err)
 		}
 	}
@@ -38,6 +38,18 @@ func (j *Jobs) visitDue(ctx context.Context) error {
 		err = errors.Join(err, stop)
 	}
 	return err
+}
+
+// ready tells why the workstations of a domain must not be visited now. Those that rejected an earlier password are asked again.
+func (l *lanes) ready(ctx context.Context, d *Domain) error {
+	if err := d.RemoteLogon.stopped(ctx, l.Store); err != nil {
+		return err
+	}
+	c, err := d.RemoteLogon.credential()
+	if err != nil || c.Mark.ModTime.IsZero() {
+		return err
+	}
+	return l.Store.RetryRejected(ctx, d.Name, c.Mark.ModTime)
 }
 
 func (l *lanes) work(ctx context.Context) error {

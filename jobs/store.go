@@ -42,6 +42,8 @@ type Store interface {
 	Release(ctx context.Context, c photopush.Claim) error
 	// SetVerify asks for a look at workstations although every pair is in step: all, or only these.
 	SetVerify(ctx context.Context, only []photopush.GUID) error
+	// RetryRejected makes the workstations of a domain due at once that rejected the credential before its secret was changed.
+	RetryRejected(ctx context.Context, domain string, changed time.Time) error
 	// NextDue: when the next workstation is due (zero: none), how many are due now, how many are leased.
 	NextDue(ctx context.Context) (next time.Time, due, leased int, err error)
 	// Rescue gives back what dead processes held.

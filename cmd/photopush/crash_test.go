@@ -2,15 +2,19 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/photopush/photopush/internal/lab"
 )
@@ -39,24 +43,27 @@ func killAtCommit() {
 
 // smallCompany has three people on two workstations, one of them with an old picture.
 func smallCompany(t *testing.T, o lab.Options) *lab.Company {
-	o.Users, o.Workstations, o.Plain = 3, 2, true
+	o.Users, o.Workstations, o.Plain, o.Now = 3, 2, true, time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 	c := newCompany(t, o)
 	w := c.Workstations[0]
 	w.Machine.AddWindowsPicture(w.Users[0].SID, 77)
 	return c
 }
 
-// endState is everything that a sync leaves, times aside: registries, files, and what is stored.
-func endState(t *testing.T, c *lab.Company) string {
+// endState is everything that a sync leaves, times aside, a line each: registries, files, and what is stored.
+func endState(t *testing.T, c *lab.Company) []string {
 	t.Helper()
-	var b strings.Builder
-	for _, w := range c.Workstations {
-		fmt.Fprintf(&b, "%s %v\n", w.Host, w.Machine.Snapshot()) // fmt prints maps in the order of their keys
+	var lines []string
+	for host, s := range snapshots(c) {
+		for what, is := range s {
+			lines = append(lines, host+" "+what+" = "+is)
+		}
 	}
 	for _, s := range statuses(t, openStore(t, c)) {
-		fmt.Fprintln(&b, timeless(reflect.ValueOf(s)))
+		lines = append(lines, timeless(reflect.ValueOf(s)))
 	}
-	return b.String()
+	slices.Sort(lines)
+	return lines
 }
 
 // timeless prints a value with every time as set or not.
@@ -79,7 +86,7 @@ func timeless(v reflect.Value) string {
 }
 
 // undisturbed is the end state of a sync that nothing disturbs, and how many requests it made.
-func undisturbed(t *testing.T) (state string, requests int) {
+func undisturbed(t *testing.T) (state []string, requests int) {
 	t.Helper()
 	var n atomic.Int64
 	c := smallCompany(t, lab.Options{OnRequest: func(*lab.Workstation, int, string) { n.Add(1) }})
@@ -89,56 +96,58 @@ func undisturbed(t *testing.T) (state string, requests int) {
 }
 
 // rerun lets a sync that ended anyhow be followed by another, and compares the end with that of an undisturbed one.
-func rerun(t *testing.T, c *lab.Company, want string) {
+func rerun(t *testing.T, c *lab.Company, want []string) {
 	t.Helper()
 	intact(t, c)
 	must(t, c, "sync")
 	judge(t, c)
-	if got := endState(t, c); got != want {
-		t.Errorf("another end than undisturbed:\n got %s\nwant %s", got, want)
+	if diff := cmp.Diff(want, endState(t, c)); diff != "" {
+		t.Errorf("another end than undisturbed:\n%s", diff)
 	}
 }
 
 func TestKilledAtAnyRequest(t *testing.T) {
 	want, requests := undisturbed(t)
-	for _, moment := range []string{"before", "after"} {
+	t.Run("kill", func(t *testing.T) { // returns when its parallel tests are done
 		for at := 1; at <= requests; at++ {
-			t.Run(fmt.Sprintf("%s request %d", moment, at), func(t *testing.T) {
+			t.Run(fmt.Sprintf("before request %d", at), func(t *testing.T) {
 				t.Parallel()
-				var n atomic.Int64
-				kill := make(chan struct{})
-				hook := func(*lab.Workstation, int, string) {
-					if n.Add(1) == int64(at) {
-						close(kill)
-					}
-				}
-				o := lab.Options{OnRequest: hook}
-				if moment == "after" {
-					o = lab.Options{OnAnswer: hook}
-				}
-				c := smallCompany(t, o)
-				cmd := process(c, "sync")
-				start(t, cmd)
-				killed := make(chan error, 1)
-				ended := make(chan struct{})
-				go func() {
-					select {
-					case <-kill:
-						killed <- cmd.Process.Kill()
-					case <-ended:
-						killed <- nil
-					}
-				}()
-				code := wait(t, cmd)
-				close(ended)
-				if err := <-killed; err != nil && code == -1 {
-					t.Fatal(err)
-				}
-				rerun(t, c, want)
+				killAt(t, at, want, func(o *lab.Options, hook func(*lab.Workstation, int, string)) { o.OnRequest = hook })
+			})
+			t.Run(fmt.Sprintf("after request %d", at), func(t *testing.T) {
+				t.Parallel()
+				killAt(t, at, want, func(o *lab.Options, hook func(*lab.Workstation, int, string)) { o.OnAnswer = hook })
 			})
 		}
+	})
+	summary(t, "sync killed before and after each of %d requests: the same end state as undisturbed", requests)
+}
+
+// killAt kills a sync at its n-th request, counted by the workstations, and runs it again.
+func killAt(t *testing.T, at int, want []string, set func(*lab.Options, func(*lab.Workstation, int, string))) {
+	var n atomic.Int64
+	reached := make(chan struct{})
+	var o lab.Options
+	set(&o, func(*lab.Workstation, int, string) {
+		if n.Add(1) == int64(at) {
+			close(reached)
+		}
+	})
+	c := smallCompany(t, o)
+	cmd := process(c, "sync")
+	start(t, cmd)
+	ended := make(chan int, 1)
+	go func() { ended <- wait(t, cmd) }()
+	select {
+	case <-reached:
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Error(err)
+		}
+		<-ended
+	case code := <-ended:
+		t.Errorf("the process ended with %d before its request %d", code, at)
 	}
-	summary(t, "sync killed before and after each of %d requests: same end state as undisturbed", requests)
+	rerun(t, c, want)
 }
 
 func TestKilledAfterAnyCommit(t *testing.T) {
@@ -154,7 +163,7 @@ func TestKilledAfterAnyCommit(t *testing.T) {
 			t.Fatalf("after commit %d", at)
 		}
 		if code == 0 {
-			summary(t, "sync killed after each of %d commits: same end state as undisturbed", at-1)
+			summary(t, "sync killed after each of %d commits: the same end state as undisturbed", at-1)
 			return
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/photopush/photopush/internal/simad"
 	"github.com/photopush/photopush/internal/simwin"
@@ -28,6 +29,7 @@ type Options struct {
 	Workstations int          // ws0001 and on
 	Plain        bool         // nothing odd: every workstation on, every photo good
 	WorkPassword string       // what photopush is told to sign in with; empty for the one that the workstations accept
+	Now          time.Time    // when people last signed in, and computers too, is counted from here; zero for the time of Start
 	Log          *slog.Logger // nil for none
 
 	OnRequest func(w *Workstation, n int, action string) // before the n-th request of a workstation is carried out
@@ -65,6 +67,9 @@ type Company struct {
 func Start(ctx context.Context, o Options) (_ *Company, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now.IsZero() {
+		o.Now = time.Now()
 	}
 	c := &Company{options: o, readPassword: newPassword(), workPassword: newPassword(), ConfigFile: filepath.Join(o.Dir, "photopush.yaml")}
 	defer func() {

@@ -52,7 +52,7 @@ func (c *Company) addWorkstations(ctx context.Context) error {
 		if !c.options.Plain {
 			w.Oddity = oddity(i)
 		}
-		o, err := c.Domain.AddComputer(simad.Computer{OU: workOU, Name: fmt.Sprintf("ws%04d", i+1), LastLogon: time.Now().Add(-time.Duration(i) * time.Hour), PasswordSet: time.Now().Add(-24 * time.Hour)})
+		o, err := c.Domain.AddComputer(simad.Computer{OU: workOU, Name: fmt.Sprintf("ws%04d", i+1), LastLogon: c.options.Now.Add(-time.Duration(i) * time.Hour), PasswordSet: c.options.Now.Add(-24 * time.Hour)})
 		if err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func (c *Company) giveProfiles(w *Workstation, i int) {
 	for j, p := range c.People {
 		if j%n == i || j%5 == 0 && (j+1)%n == i {
 			w.Users = append(w.Users, p)
-			seen := time.Now().Add(-time.Duration(1+j) * time.Hour)
+			seen := c.options.Now.Add(-time.Duration(1+j) * time.Hour)
 			w.Machine.AddProfile(simwin.UserProfile{SID: p.SID, Name: p.Account, Load: seen.Add(-time.Hour), Unload: seen})
 			if w.Oddity == OldPicture {
 				w.Machine.AddWindowsPicture(p.SID, oldNumber+p.Number)
