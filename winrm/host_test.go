@@ -76,7 +76,6 @@ type hostCommand struct {
 	line  string
 	stdin []byte
 	ended bool // input has ended
-	told  bool // Done was answered
 }
 
 type soapRequest struct {
@@ -89,7 +88,9 @@ type soapRequest struct {
 	Stream    []byte
 	End       bool
 	Timeout   string
-	size      int
+
+	MaxEnvelope int
+	size        int
 }
 
 // name is Create, Command, Send, Receive, Signal or Delete.
@@ -322,6 +323,7 @@ func parseRequest(t testing.TB, body []byte) *soapRequest {
 	var e struct {
 		Header struct {
 			Action, MessageID, OperationTimeout string
+			MaxEnvelopeSize                     int
 			Selector                            string `xml:"SelectorSet>Selector"`
 		}
 		Body struct {
@@ -357,6 +359,7 @@ func parseRequest(t testing.TB, body []byte) *soapRequest {
 		Action: e.Header.Action, MessageID: strings.TrimPrefix(e.Header.MessageID, "uuid:"), ShellID: e.Header.Selector, Timeout: e.Header.OperationTimeout,
 		OwnID:   b.Shell.ID + b.CommandLine.ID + b.Send.Stream.ID + b.Receive.DesiredStream.ID + b.Signal.ID,
 		Command: b.CommandLine.Command, Arguments: b.CommandLine.Arguments, End: b.Send.Stream.End, size: len(body),
+		MaxEnvelope: e.Header.MaxEnvelopeSize,
 	}
 	var err error
 	if r.Stream, err = base64.StdEncoding.DecodeString(b.Send.Stream.Data); err != nil {

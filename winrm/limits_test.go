@@ -69,6 +69,29 @@ func TestSmallEnvelopes(t *testing.T) {
 	}
 }
 
+// TestAnnouncedEnvelope has a host that refuses the size of answers we would take, and is asked again with the size of the oldest.
+func TestAnnouncedEnvelope(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		h.override = func(_ int, r *soapRequest) *hostAnswer {
+			if r.MaxEnvelope > smallEnvelope {
+				return faultAnswer(r, faultMaxEnvelope, "too large")
+			}
+			return nil
+		}
+		c := testClient(t, testConfig(t), h.pipe)
+		for _, want := range []string{"Create Create Command Send Receive Signal Delete", "Create Command Send Receive Signal Delete"} {
+			h.requests = nil
+			if _, err, closed := visitWith(t.Context(), c, []byte("x")); err != nil || closed != nil {
+				t.Errorf("got %v, %v", err, closed)
+			}
+			if got := strings.Join(h.names(), " "); got != want {
+				t.Errorf("requests are %s, want %s", got, want)
+			}
+		}
+	})
+}
+
 // TestTooSmallEnvelope: a host that refuses 150 KB too is told so.
 func TestTooSmallEnvelope(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -136,7 +136,7 @@ func TestOutputBound(t *testing.T) {
 	}
 }
 
-// seeds are answers of all kinds; the recordings join them where they are at hand.
+// seeds are answers of all kinds.
 func seeds() []string {
 	return []string{
 		receiveBody(`<rsp:Stream Name="stdout" CommandId="C">aGVs</rsp:Stream><rsp:Stream Name="stderr" CommandId="C" End="true"/>` + doneState +

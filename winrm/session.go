@@ -55,7 +55,7 @@ func (c *Client) newSession(w photopush.Workstation) (*Session, error) {
 	address := net.JoinHostPort(w.Host, strconv.Itoa(c.cfg.Port))
 	s := &Session{
 		client: c, host: w.Host, address: address, log: c.log.With("workstation", w.Host), redials: 1,
-		prelude: prelude{to: "https://" + address + "/wsman", sessionID: newID(), envelope: int(c.cfg.MaxEnvelope)},
+		prelude: prelude{to: "https://" + address + "/wsman", sessionID: newID(), envelope: c.envelopeLimit(w.Host)},
 	}
 	return s, c.enter(s)
 }
@@ -100,6 +100,10 @@ func (s *Session) create(ctx context.Context) error {
 	m := s.prelude.create(own, s.client.cfg.IdleTimeout, s.client.cfg.OperationTimeout)
 	r, err := s.askTwice(ctx, m)
 	switch {
+	case tooLarge(err) && s.prelude.envelope > smallEnvelope: // it can only mean the size of answers that the message announces
+		s.client.rememberSmall(s.host)
+		s.prelude.envelope = smallEnvelope
+		return s.create(ctx)
 	case hasFault(err, faultShellExists, faultAlreadyExists):
 		s.ours = true
 		return nil

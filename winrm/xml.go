@@ -150,7 +150,7 @@ func (s *scanner) start() (event, error) {
 	s.depth++
 	s.nattrs = 0
 	for {
-		gap := s.space0()
+		gap := s.blank()
 		if s.at >= len(s.in) {
 			return 0, errTruncated
 		}
@@ -176,12 +176,12 @@ func (s *scanner) start() (event, error) {
 
 func (s *scanner) attribute() error {
 	name := s.name()
-	s.space0()
+	s.blank()
 	if len(name) == 0 || s.at >= len(s.in) || s.in[s.at] != '=' {
 		return errSyntax
 	}
 	s.at++
-	s.space0()
+	s.blank()
 	if s.at >= len(s.in) || s.in[s.at] != '"' && s.in[s.at] != '\'' {
 		return errSyntax
 	}
@@ -248,7 +248,7 @@ func (s *scanner) resolve(name []byte) error {
 func (s *scanner) end() (event, error) {
 	s.at += 2
 	name := s.name()
-	s.space0()
+	s.blank()
 	if s.at >= len(s.in) {
 		return 0, errTruncated
 	}
@@ -279,7 +279,8 @@ func nameByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == ':' || c == '_' || c == '-' || c == '.' || c >= 0x80
 }
 
-func (s *scanner) space0() (some bool) {
+// blank skips white space, and tells whether there was some.
+func (s *scanner) blank() (some bool) {
 	for s.at < len(s.in) && (s.in[s.at] == ' ' || s.in[s.at] == '\t' || s.in[s.at] == '\r' || s.in[s.at] == '\n') {
 		s.at++
 		some = true
@@ -292,7 +293,7 @@ func (s *scanner) is(space, local string) bool {
 	return string(s.local) == local && string(s.space) == space
 }
 
-// attribute value of the tag that was found last, as written; nil when it has none of that name.
+// attr is an attribute of the tag that was found last, as written; nil when it has none of that name.
 func (s *scanner) attr(name string) []byte {
 	for _, a := range s.attrs[:s.nattrs] {
 		if string(a.name) == name {
