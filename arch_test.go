@@ -23,6 +23,7 @@ var imports = map[string][]string{
 	"config":          {"directory", "jobs", "photo", "pictures", "server", "store", "want", "winrm"},
 	"internal/simwin": {"accountpicture", "internal/badge"},
 	"internal/lab":    {"internal/badge", "internal/simad", "internal/simwin"},
+	"store/storetest": {"store"},
 	"cmd/photopush": {"accountpicture", "config", "directory", "internal/lab", "jobs", "logon", "photo", "pictures",
 		"report", "server", "store", "visit", "want", "winrm"},
 }

@@ -5,13 +5,19 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/photopush/photopush"
 )
 
-const claimColumns = `SELECT w.id, w.domain, w.dn, w.name, w.host, w.os, w.os_version, w.enabled, w.last_logon, w.password_set, w.managed_by,
-	w.attempts, w.verify_due, CASE WHEN i.usable = 1 THEN i.body ELSE '' END ` + workstationTables
+// lease takes the workstations that the condition after it names.
+const lease = `UPDATE workstation SET due = 0, lease_owner = ?, lease_token = ?, leased_at = ?, lease_until = ? WHERE no `
+
+// leased is what a claim holds.
+const leased = ` RETURNING no, id, domain, dn, name, host, os, os_version, enabled, last_logon, password_set, managed_by, attempts, verify_due,
+	coalesce((SELECT body FROM inventory i WHERE i.workstation = workstation.id AND i.usable = 1), '')`
 
 // claimable names the condition of the index workstation_due.
 const claimable = `w.due > 0 AND w.lease_until = 0 AND w.enabled = 1 AND w.gone_since = 0`
@@ -22,7 +28,7 @@ type claimed struct {
 	body string
 }
 
-// Claim takes due workstations, those on demand first, then by due time. Fewer than asked for, or none, are no error: nothing else is due, or as
+// Claim takes due workstations: those on demand come first, and what is due longest goes before the rest; within a claim the order says nothing more. Fewer than asked for, or none, are no error: nothing else is due, or as
 // many leases live as may. Leases that ended are given back first.
 func (s *Store) Claim(ctx context.Context, r photopush.ClaimRequest) ([]photopush.Claim, error) {
 	if r.Limit < 1 || r.Lease <= 0 {
@@ -59,7 +65,7 @@ func decodeClaims(s *Store, taken []claimed) ([]photopush.Claim, error) {
 	return claims, nil
 }
 
-func (t *tx) claim(r photopush.ClaimRequest, owner string) ([]claimed, error) {
+func (t *tx) claim(r photopush.ClaimRequest, owner string) (taken []claimed, err error) {
 	if err := t.expire(); err != nil {
 		return nil, err
 	}
@@ -71,37 +77,22 @@ func (t *tx) claim(r photopush.ClaimRequest, owner string) ([]claimed, error) {
 		}
 		limit = min(limit, r.MaxInFlight-live)
 	}
-	taken, err := t.due(limit, r)
-	if err != nil {
-		return nil, err
-	}
-	token := newToken()
-	until := t.now + r.Lease.Milliseconds()
-	for i := range taken {
-		if err := t.lease(&taken[i].Claim, owner, token, until); err != nil {
-			return nil, err
-		}
-	}
-	return taken, nil
-}
-
-// due reads up to limit workstations that are due. One query for each priority keeps each of them a walk along the index.
-func (t *tx) due(limit int, r photopush.ClaimRequest) (taken []claimed, err error) {
+	l := t.newLease(owner, r.Lease)
+	// One statement for each priority keeps each a walk along the index.
 	for _, p := range []photopush.Priority{photopush.OnDemand, photopush.Normal} {
-		query := func(part []photopush.GUID) error {
+		take := func(only []photopush.GUID) error {
 			if limit <= len(taken) {
 				return nil
 			}
-			text, args := dueQuery(p, t.now, part, r.Domains, limit-len(taken))
-			rows, err := t.queryOnce(part != nil, text, args...)
-			more, err := collect(rows, err, t.scanClaim)
+			condition, args := due(p, t.now, only, r.Domains, limit-len(taken))
+			more, err := t.lease(l, only != nil, condition, args...)
 			taken = append(taken, more...)
 			return err
 		}
 		if r.Only == nil {
-			err = query(nil)
+			err = take(nil)
 		} else {
-			err = chunks(r.Only, query)
+			err = chunks(r.Only, take)
 		}
 		if err != nil {
 			return nil, err
@@ -110,35 +101,56 @@ func (t *tx) due(limit int, r photopush.ClaimRequest) (taken []claimed, err erro
 	return taken, nil
 }
 
-func dueQuery(p photopush.Priority, now int64, only []photopush.GUID, domains []string, limit int) (text string, args []any) {
-	text = claimColumns + "WHERE " + claimable + " AND w.priority = ? AND w.due <= ?"
+// due is the condition that names up to limit workstations that are due.
+func due(p photopush.Priority, now int64, only []photopush.GUID, domains []string, limit int) (condition string, args []any) {
+	condition = "IN (SELECT w.no FROM workstation w WHERE " + claimable + " AND w.priority = ? AND w.due <= ?"
 	args = []any{int(p), now}
 	if only != nil {
-		text += " AND w.id IN (" + marks(len(only)) + ")"
+		condition += " AND w.id IN (" + marks(len(only)) + ")"
 		args = append(args, anys(only)...)
 	}
 	if domains != nil {
-		text += " AND w.domain IN (" + marks(len(domains)) + ")"
+		condition += " AND w.domain IN (" + marks(len(domains)) + ")"
 		args = append(args, anys(domains)...)
 	}
-	return text + " ORDER BY w.due LIMIT ?", append(args, limit)
+	return condition + " ORDER BY w.due LIMIT ?)", append(args, limit)
 }
 
-func (t *tx) scanClaim(r *sql.Rows) (c claimed, err error) {
-	var logon, password, verify int64
-	w := &c.Workstation
-	err = r.Scan(&w.ID, &w.Domain, &w.DN, &w.Name, &w.Host, &w.OS, &w.OSVersion, &w.Enabled, &logon, &password, &w.ManagedBy,
-		&c.Attempts, &verify, &c.body)
-	w.LastLogon, w.PasswordSet = fromMillis(logon), fromMillis(password)
-	c.Verify = verify > 0 && verify <= t.now
-	return c, err
+// A newLease is what the claims of one transaction share.
+type newLease struct {
+	owner, token string
+	until        int64
 }
 
-func (t *tx) lease(c *photopush.Claim, owner, token string, until int64) error {
-	c.Token, c.Until = token, fromMillis(until)
-	_, err := t.exec("UPDATE workstation SET due = 0, lease_owner = ?, lease_token = ?, leased_at = ?, lease_until = ? WHERE id = ?",
-		owner, token, t.now, until, string(c.Workstation.ID))
-	return err
+func (t *tx) newLease(owner string, length time.Duration) newLease {
+	return newLease{owner, newToken(), t.now + length.Milliseconds()}
+}
+
+func (t *tx) lease(l newLease, once bool, condition string, args ...any) ([]claimed, error) {
+	rows, err := t.queryOnce(once, lease+condition+leased, append([]any{l.owner, l.token, t.now, l.until}, args...)...)
+	return collect(rows, err, func(r *sql.Rows) (c claimed, err error) {
+		var no, logon, password, verify int64
+		w := &c.Workstation
+		err = r.Scan(&no, &w.ID, &w.Domain, &w.DN, &w.Name, &w.Host, &w.OS, &w.OSVersion, &w.Enabled, &logon, &password, &w.ManagedBy,
+			&c.Attempts, &verify, &c.body)
+		w.LastLogon, w.PasswordSet = fromMillis(logon), fromMillis(password)
+		c.Verify = verify > 0 && verify <= t.now
+		c.Token, c.Until = claimToken(no, l.token), fromMillis(l.until)
+		return c, err
+	})
+}
+
+// claimToken is a claim's token: the number of the workstation's row and the lease's token.
+func claimToken(no int64, token string) string { return strconv.FormatInt(no, 10) + "-" + token }
+
+// splitToken gives its two parts; no row has the number 0.
+func splitToken(claim string) (no int64, token string) {
+	number, token, _ := strings.Cut(claim, "-")
+	no, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return 0, ""
+	}
+	return no, token
 }
 
 // freeLease ends a lease whose visit did not report: something may have been done there, so that nothing is planned from its inventory.
@@ -168,7 +180,7 @@ func (t *tx) expire() error {
 // ClaimOne claims one workstation, due or not. While another holds it there is no claim (ok is false), and heldUntil is the latest time it can be
 // held till. It is counted as a live lease, but not refused for the number of others: someone waits for it. ErrUnknownWorkstation is in
 // the chain when there is no such workstation, or it is disabled or gone.
-func (s *Store) ClaimOne(ctx context.Context, id photopush.GUID, lease time.Duration) (c photopush.Claim, heldUntil time.Time, ok bool, err error) {
+func (s *Store) ClaimOne(ctx context.Context, id photopush.GUID, length time.Duration) (c photopush.Claim, heldUntil time.Time, ok bool, err error) {
 	owner, err := s.ownerName()
 	if err != nil {
 		return c, heldUntil, false, s.fail("claim", err)
@@ -178,19 +190,16 @@ func (s *Store) ClaimOne(ctx context.Context, id photopush.GUID, lease time.Dura
 		if err := t.expire(); err != nil {
 			return err
 		}
-		var until int64
-		err := t.scan("SELECT lease_until FROM workstation WHERE id = ? AND enabled = 1 AND gone_since = 0", []any{string(id)}, &until)
+		var no, until int64
+		err := t.scan("SELECT no, lease_until FROM workstation WHERE id = ? AND enabled = 1 AND gone_since = 0", []any{string(id)}, &no, &until)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w", photopush.ErrUnknownWorkstation)
 		}
 		if heldUntil = fromMillis(until); err != nil || until > 0 {
 			return err
 		}
-		r, err := t.query(claimColumns+"WHERE w.id = ?", string(id))
-		if taken, err = collect(r, err, t.scanClaim); err != nil {
-			return err
-		}
-		return t.lease(&taken[0].Claim, owner, newToken(), t.now+lease.Milliseconds())
+		taken, err = t.lease(t.newLease(owner, length), false, "= ?", no)
+		return err
 	})
 	if err != nil || len(taken) == 0 {
 		return c, heldUntil, false, err
@@ -201,9 +210,10 @@ func (s *Store) ClaimOne(ctx context.Context, id photopush.GUID, lease time.Dura
 
 // Release gives a claim back unvisited: due at once, and no attempt used. One that was lost already is no error.
 func (s *Store) Release(ctx context.Context, c photopush.Claim) error {
+	no, token := splitToken(c.Token)
 	return s.write(ctx, "release "+c.Workstation.Host, func(t *tx) error {
-		_, err := t.exec(`UPDATE workstation SET lease_owner = '', lease_token = '', lease_until = 0, due = ? WHERE id = ? AND lease_token = ?`,
-			t.now, string(c.Workstation.ID), c.Token)
+		_, err := t.exec(`UPDATE workstation SET lease_owner = '', lease_token = '', lease_until = 0, due = ? WHERE no = ? AND lease_token = ? AND lease_until > 0`,
+			t.now, no, token)
 		return err
 	})
 }

@@ -200,7 +200,7 @@ func (s *Store) Unused(ctx context.Context, c photopush.Credential, token string
 
 // endPermit frees the place that token names, runs f in the same transaction, and wakes who waits here.
 func (s *Store) endPermit(ctx context.Context, op string, c photopush.Credential, token string, f func(*tx) error) error {
-	err := s.write(ctx, op, func(t *tx) error {
+	err := s.writeDurably(ctx, op, func(t *tx) error {
 		_, err := t.exec(`INSERT INTO credential (account, mechanism, mark_time, mark_size) VALUES (?, ?, ?, ?)
 			ON CONFLICT (account, mechanism, mark_time, mark_size) DO NOTHING`, credentialKey(c)...)
 		if err == nil && token != "" {

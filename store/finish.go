@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/photopush/photopush"
@@ -61,19 +60,19 @@ func (t *tx) finish(r *photopush.Result, body string) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range r.Outcome.Pairs {
-		p.Workstation = r.Claim.Workstation.ID
-		if err := t.storePair(p, r.Claim.Token); err != nil {
-			return err
-		}
+	no, token := splitToken(r.Claim.Token)
+	newer, err := t.storePairs(r, token, cleared)
+	if err != nil {
+		return err
 	}
 	for i := range r.Sessions {
 		r.Sessions[i].Workstation = r.Claim.Workstation.ID
 	}
-	if err := t.putSessions(r.Sessions); err != nil {
+	if err := t.putSessions(r.Sessions); err != nil || !newer {
 		return err
 	}
-	return t.dueForChanges(r, cleared)
+	_, err = t.exec("UPDATE workstation SET due = ? WHERE no = ?", t.now, no)
+	return err
 }
 
 // endLease: what SetDue and SetVerify asked for while the visit ran still counts.
@@ -85,7 +84,7 @@ const endLease = `UPDATE workstation SET lease_owner = '', lease_token = '', lea
 	first_failed = CASE WHEN ?5 = '' THEN 0 WHEN first_failed > 0 THEN first_failed ELSE ?2 END,
 	last_contact = CASE WHEN ?7 > 0 THEN ?7 ELSE last_contact END,
 	last_success = CASE WHEN ?7 > 0 AND ?5 = '' THEN ?7 ELSE last_success END
-	WHERE id = ?8 AND lease_token = ?9 AND lease_until > 0`
+	WHERE no = ?8 AND lease_token = ?9 AND lease_until > 0 AND id = ?10`
 
 func (t *tx) endLease(r *photopush.Result) error {
 	o := &r.Outcome
@@ -97,8 +96,9 @@ func (t *tx) endLease(r *photopush.Result) error {
 	if o.Err != nil {
 		detail = sentence(photopush.Detail(o.Err))
 	}
+	no, token := splitToken(r.Claim.Token)
 	done, err := t.exec(endLease, millis(earlier(r.NextDue, r.VerifyDue)), t.now, millis(r.VerifyDue), r.Attempts, string(o.Reason), detail,
-		contact, string(r.Claim.Workstation.ID), r.Claim.Token)
+		contact, no, token, string(r.Claim.Workstation.ID))
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (t *tx) storeInventory(r *photopush.Result, body string) (cleared bool, err
 		return false, err
 	case nowInstalled != installed || nowMachine != machine:
 		cleared = true
-		if err := t.clearPictures(id); err != nil {
+		if _, err := t.exec("DELETE FROM original WHERE workstation = ?", id); err != nil {
 			return true, err
 		}
 	}
@@ -149,67 +149,77 @@ func (t *tx) storeInventory(r *photopush.Result, body string) (cleared bool, err
 	return cleared, err
 }
 
-// clearPictures forgets what was there: the disk is another one by now.
-func (t *tx) clearPictures(id string) error {
-	if _, err := t.exec("DELETE FROM original WHERE workstation = ?", id); err != nil {
-		return err
-	}
-	_, err := t.exec(`UPDATE picture SET have = '', reason = CASE WHEN want = 'leave' THEN reason ELSE '' END,
-		detail = CASE WHEN want = 'leave' THEN detail ELSE '' END,
-		since = CASE WHEN `+inStep("want", "''")+` THEN 0 WHEN since > 0 THEN since ELSE ?1 END WHERE workstation = ?2`, t.now, id)
-	return err
-}
-
-// newer: the want was set while this visit ran, after the visit had decided.
-const newer = "picture.changed_in = ?8"
-
-// putPair takes over what the visit decided, tried and read back. A want that was set meanwhile stays, with its reason, and judges what was read
-// back; a pair that was left alone without a reason keeps the one it had.
-var putPair = `INSERT INTO picture (workstation, sid, want, have, reason, detail, since)
-	VALUES (?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN ` + inStep("?3", "?4") + ` THEN 0 ELSE ?7 END)
-ON CONFLICT (workstation, sid) DO UPDATE SET have = excluded.have,
-	want = CASE WHEN ` + newer + ` THEN picture.want ELSE excluded.want END,
-	reason = CASE WHEN ` + newer + ` OR ` + stillLeft + ` THEN picture.reason ELSE excluded.reason END,
-	detail = CASE WHEN ` + newer + ` OR ` + stillLeft + ` THEN picture.detail ELSE excluded.detail END,
-	since = CASE WHEN ` + inStep("CASE WHEN "+newer+" THEN picture.want ELSE excluded.want END", "excluded.have") + ` THEN 0
-		WHEN picture.since > 0 THEN picture.since ELSE ?7 END`
-
-const stillLeft = "(picture.want = 'leave' AND excluded.want = 'leave' AND excluded.reason = '')"
-
-func (t *tx) storePair(p photopush.Pair, token string) error {
-	_, err := t.exec(putPair, string(p.Workstation), string(p.User), string(p.Want), p.Have, string(p.Reason), sentence(p.Detail), t.now, token)
-	if err != nil {
-		return err
-	}
-	return t.keepOriginal(p)
-}
-
-var outOfStep = "SELECT sid, want, changed_in FROM picture WHERE workstation = ? AND NOT " + inStep("want", "have")
-
-// dueForChanges makes the workstation due when a pair is out of step that the visit could not know to be: its want was set meanwhile, or it was
-// forgotten with the old installation and not looked at. A pair that the visit tried and did not bring into step waits for NextDue, and so does all
-// when the visit failed as a whole.
-func (t *tx) dueForChanges(r *photopush.Result, cleared bool) error {
+// storePairs keeps what the visit decided, tried and read back. newer tells that a pair is out of step that the visit could not know to be: its want was set
+// while the visit ran, or it was forgotten with the old installation and not looked at. A pair that the visit tried and did not bring into
+// step waits for NextDue, and so do all when the visit failed as a whole.
+func (t *tx) storePairs(r *photopush.Result, token string, cleared bool) (newer bool, err error) {
 	o := &r.Outcome
 	if len(o.Pairs) == 0 && o.Reason != "" && !cleared {
-		return nil
+		return false, nil
 	}
-	triedFor := make(map[photopush.SID]photopush.Want, len(o.Pairs))
-	for _, p := range o.Pairs {
-		triedFor[p.User] = p.Want
+	rows, err := t.query(pairColumns, string(r.Claim.Workstation.ID))
+	all, err := collect(rows, err, scanStored)
+	if err != nil {
+		return false, err
 	}
-	rows, err := t.query(outOfStep, string(r.Claim.Workstation.ID))
-	again, err := collect(rows, err, func(rows *sql.Rows) (bool, error) {
-		var sid photopush.SID
-		var want photopush.Want
-		var changedIn string
-		err := rows.Scan(&sid, &want, &changedIn)
-		tried, ok := triedFor[sid]
-		return ok && tried != want || !ok && (cleared || o.Reason == "" && changedIn == r.Claim.Token), err
-	})
-	if err != nil || !slices.Contains(again, true) {
-		return err
+	before := make(map[photopush.SID]stored, len(all))
+	for _, p := range all {
+		before[p.User] = p
 	}
-	_, err = t.exec("UPDATE workstation SET due = ? WHERE id = ?", t.now, string(r.Claim.Workstation.ID))
-	return err
+	for _, seen := range o.Pairs {
+		seen.Workstation = r.Claim.Workstation.ID
+		old, known := before[seen.User]
+		delete(before, seen.User)
+		row := readBack(old, seen, token, cleared, t.now)
+		newer = newer || row.Want != seen.Want && !row.InStep()
+		if !known || !row.same(old) {
+			if err := t.putPair(row); err != nil {
+				return false, err
+			}
+		}
+		if err := t.keepOriginal(seen); err != nil {
+			return false, err
+		}
+	}
+	for _, old := range before { // not looked at
+		row := old
+		if cleared {
+			row.clear(t.now)
+			if err := t.putPair(row); err != nil {
+				return false, err
+			}
+		}
+		newer = newer || !row.InStep() && (cleared || o.Reason == "" && row.changedIn == token)
+	}
+	return newer, nil
+}
+
+// readBack is the row after a visit that saw the pair. What it decided from a fresh inventory replaces the want, unless that was set while it ran: then the want
+// stays with its reason. A pair that was left alone without a reason keeps the one it had.
+func readBack(old stored, seen photopush.Pair, token string, cleared bool, now int64) stored {
+	row := old
+	if cleared {
+		row.clear(now)
+	}
+	row.Workstation, row.User, row.Have = seen.Workstation, seen.User, seen.Have
+	stillLeft := old.Want == photopush.Leave && seen.Want == photopush.Leave && seen.Reason == ""
+	if old.Want == "" || old.changedIn != token {
+		row.Want = seen.Want
+		if !stillLeft {
+			row.Reason, row.Detail = seen.Reason, sentence(seen.Detail)
+		}
+	} else if old.Want == seen.Want && !stillLeft {
+		row.Reason, row.Detail = seen.Reason, sentence(seen.Detail)
+	}
+	row.judge(now)
+	return row
+}
+
+// clear forgets what was there: the installation is another one by now.
+func (p *stored) clear(now int64) {
+	p.Have = ""
+	if p.Want != photopush.Leave {
+		p.Reason, p.Detail = "", ""
+	}
+	p.judge(now)
 }

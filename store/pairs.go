@@ -4,35 +4,50 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/photopush/photopush"
 )
 
-// inStep is photopush.Pair.InStep in SQL.
-func inStep(want, have string) string {
-	return "(" + want + " = 'leave' OR " + want + " = " + have + " OR (" + want + " = 'absent' AND " + have + " = ''))"
+// A stored is a pair as its row has it.
+type stored struct {
+	photopush.Pair        // without Original
+	changedIn      string // token of the lease that lived when Want was set last; empty for none
 }
 
-// putWant keeps have, and since when the pair is out of step. A reason that a visit gave is replaced when the want changes, or when it is to leave the pair
-// alone. The visit that runs meanwhile is noted: it went for the want before.
-var putWant = `INSERT INTO picture (workstation, sid, want, reason, detail, since, changed_in)
-	VALUES (?1, ?2, ?3, ?4, ?5, CASE WHEN ` + inStep("?3", "''") + ` THEN 0 ELSE ?6 END,
-		coalesce((SELECT lease_token FROM workstation WHERE id = ?1), ''))
-ON CONFLICT (workstation, sid) DO UPDATE SET want = excluded.want,
-	reason = CASE WHEN excluded.want <> picture.want OR excluded.want = 'leave' THEN excluded.reason ELSE picture.reason END,
-	detail = CASE WHEN excluded.want <> picture.want OR excluded.want = 'leave' THEN excluded.detail ELSE picture.detail END,
-	since = CASE WHEN ` + inStep("excluded.want", "picture.have") + ` THEN 0 WHEN picture.since > 0 THEN picture.since ELSE ?6 END,
-	changed_in = CASE WHEN excluded.want <> picture.want THEN excluded.changed_in ELSE picture.changed_in END`
+// judge sets since when the pair is out of step: now, unless it was before.
+func (p *stored) judge(now int64) {
+	switch {
+	case p.InStep():
+		p.Since = time.Time{}
+	case p.Since.IsZero():
+		p.Since = fromMillis(now)
+	}
+}
 
-// dueForWant comes before putWant: it makes the workstation due when the want is another one and out of step. A leased workstation is
-// seen to when its visit ends.
-var dueForWant = `UPDATE workstation SET due = ?4 WHERE id = ?1 AND lease_until = 0 AND (due = 0 OR due > ?4)
-	AND NOT EXISTS (SELECT 1 FROM picture WHERE workstation = ?1 AND sid = ?2 AND want = ?3)
-	AND NOT ` + inStep("?3", "coalesce((SELECT have FROM picture WHERE workstation = ?1 AND sid = ?2), '')")
+const pairColumns = "SELECT workstation, sid, want, have, reason, detail, since, changed_in FROM picture WHERE workstation = ?"
+
+func scanStored(r *sql.Rows) (p stored, err error) {
+	var since int64
+	err = r.Scan(&p.Workstation, &p.User, &p.Want, &p.Have, &p.Reason, &p.Detail, &since, &p.changedIn)
+	p.Since = fromMillis(since)
+	return p, err
+}
+
+const putPair = `INSERT INTO picture (workstation, sid, want, have, reason, detail, since, changed_in) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (workstation, sid) DO UPDATE SET want = excluded.want, have = excluded.have, reason = excluded.reason, detail = excluded.detail,
+	since = excluded.since, changed_in = excluded.changed_in`
+
+func (t *tx) putPair(p stored) error {
+	_, err := t.exec(putPair, string(p.Workstation), string(p.User), string(p.Want), p.Have, string(p.Reason), p.Detail, millis(p.Since), p.changedIn)
+	return err
+}
 
 // SetWants sets Want, Reason and Detail of pairs, a few hundred in each transaction. A pair whose want really changes and is out of step after
-// that makes its workstation due at once, unless that is leased: then Finish sees to it. Have, Since and Original are kept.
+// that makes its workstation due at once, unless that is leased: then Finish sees to it. Have, Since and Original are kept, and so is the reason that a
+// visit gave while the same picture is wanted.
 func (s *Store) SetWants(ctx context.Context, pairs []photopush.Pair) error {
 	for _, p := range pairs {
 		if p.Want == "" || !p.User.IsAccount() {
@@ -52,11 +67,47 @@ func (s *Store) SetWants(ctx context.Context, pairs []photopush.Pair) error {
 }
 
 func (t *tx) setWant(p photopush.Pair) error {
-	if _, err := t.exec(dueForWant, string(p.Workstation), string(p.User), string(p.Want), t.now); err != nil {
+	rows, err := t.query(pairColumns+" AND sid = ?", string(p.Workstation), string(p.User))
+	old, err := collect(rows, err, scanStored)
+	if err != nil {
 		return err
 	}
-	_, err := t.exec(putWant, string(p.Workstation), string(p.User), string(p.Want), string(p.Reason), sentence(p.Detail), t.now)
-	return err
+	row := stored{Pair: photopush.Pair{Workstation: p.Workstation, User: p.User}}
+	if len(old) > 0 {
+		row = old[0]
+	}
+	another := row.Want != p.Want
+	row.Want = p.Want
+	if another || p.Want == photopush.Leave {
+		row.Reason, row.Detail = p.Reason, sentence(p.Detail)
+	}
+	row.judge(t.now)
+	if another {
+		if row.changedIn, err = t.wantChanged(row); err != nil {
+			return err
+		}
+	}
+	if len(old) > 0 && row.same(old[0]) {
+		return nil
+	}
+	return t.putPair(row)
+}
+
+func (p stored) same(o stored) bool {
+	return p.Want == o.Want && p.Have == o.Have && p.Reason == o.Reason && p.Detail == o.Detail && p.Since.Equal(o.Since) && p.changedIn == o.changedIn
+}
+
+// wantChanged makes the workstation due when the pair is out of step by its new want. While it is leased only the lease's token is noted.
+func (t *tx) wantChanged(p stored) (token string, err error) {
+	var due int64
+	err = t.scan("SELECT lease_token, due FROM workstation WHERE id = ?", []any{string(p.Workstation)}, &token, &due)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("workstation %s: %w", p.Workstation, photopush.ErrUnknownWorkstation)
+	}
+	if err == nil && token == "" && !p.InStep() && (due == 0 || due > t.now) {
+		_, err = t.exec("UPDATE workstation SET due = ? WHERE id = ?", t.now, string(p.Workstation))
+	}
+	return token, err
 }
 
 // PairsOf returns the pairs of a workstation, by SID.
@@ -83,7 +134,7 @@ func scanPair(r *sql.Rows) (p photopush.Pair, err error) {
 // KeepOriginals keeps Original of pairs of a workstation where none is kept yet. It is called before the first write there, so that a server that dies
 // during the visit still knows what the user had. A nil Original is skipped, an empty one says that he had nothing.
 func (s *Store) KeepOriginals(ctx context.Context, pairs []photopush.Pair) error {
-	return s.write(ctx, "keep originals", func(t *tx) error {
+	return s.writeDurably(ctx, "keep originals", func(t *tx) error {
 		for _, p := range pairs {
 			if err := t.keepOriginal(p); err != nil {
 				return err

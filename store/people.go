@@ -56,6 +56,7 @@ func (s *Store) FindUsers(ctx context.Context, name string) (found []photopush.U
 	key := strings.ToLower(name)
 	domain, account, qualified := strings.Cut(key, `\`)
 	switch {
+	case account == "" && (qualified || domain == ""): // accounts without a UPN have an empty one
 	case photopush.SID(strings.ToUpper(name)).IsAccount():
 		found, err = s.queryUsers(ctx, "WHERE sid = ?", strings.ToUpper(name))
 	case qualified:

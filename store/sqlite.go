@@ -34,7 +34,7 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	if err := createFile(s.path); err != nil {
 		return err
 	}
-	db, err := s.openDB(1, "_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)")
+	db, err := s.openDB(1, "_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(NORMAL)", "_pragma=cache_size(-32768)")
 	if err != nil {
 		return err
 	}

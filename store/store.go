@@ -141,3 +141,6 @@ func fromMillis(ms int64) time.Time {
 	}
 	return time.UnixMilli(ms).UTC()
 }
+
+// Path is the database file's.
+func (s *Store) Path() string { return s.path }

@@ -8,9 +8,24 @@ import (
 
 // A writer is the one connection that writes, with the statements prepared on it.
 type writer struct {
-	turn  chan struct{} // holds a token while nobody writes
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	turn   chan struct{} // holds a token while nobody writes
+	conn   *sql.Conn
+	stmts  map[string]*sql.Stmt
+	synced bool // PRAGMA synchronous is FULL, not NORMAL
+}
+
+// sync sets how the next transaction is written.
+func (w *writer) sync(ctx context.Context, durably bool) error {
+	if w.synced == durably {
+		return nil
+	}
+	mode := "NORMAL"
+	if durably {
+		mode = "FULL"
+	}
+	_, err := w.conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA synchronous = "+mode)
+	w.synced = durably && err == nil
+	return err
 }
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
@@ -40,14 +55,27 @@ type tx struct {
 	now int64 // the database's clock when the transaction began, Unix milliseconds
 }
 
-// write runs f in a transaction, and counts its commit.
+// write runs f in a transaction, and counts its commit. A killed process loses nothing of it. A machine that loses its power may lose the last transactions,
+// never half of one: what they said is found out again by a visit.
 func (s *Store) write(ctx context.Context, op string, f func(t *tx) error) error {
+	return s.writeSynced(ctx, op, false, f)
+}
+
+// writeDurably is write for what no visit can find out again: it is on the disk before it returns, with all that was written before.
+func (s *Store) writeDurably(ctx context.Context, op string, f func(t *tx) error) error {
+	return s.writeSynced(ctx, op, true, f)
+}
+
+func (s *Store) writeSynced(ctx context.Context, op string, durably bool, f func(t *tx) error) error {
 	select {
 	case <-s.w.turn:
 	case <-ctx.Done():
 		return s.fail(op, ctx.Err())
 	}
-	err := s.transact(ctx, f)
+	err := s.w.sync(ctx, durably)
+	if err == nil {
+		err = s.transact(ctx, f)
+	}
 	s.w.turn <- struct{}{}
 	if err != nil {
 		return s.fail(op, err)

@@ -52,6 +52,9 @@ func (s *Store) Workstation(ctx context.Context, id photopush.GUID) (photopush.W
 // found; workstations of the directory come before those that are gone.
 func (s *Store) FindWorkstations(ctx context.Context, name string) ([]photopush.WorkstationRecord, error) {
 	key := strings.TrimSuffix(strings.ToLower(name), "$")
+	if key == "" {
+		return nil, fmt.Errorf("workstation without a name: %w", photopush.ErrUnknownWorkstation)
+	}
 	all, err := s.queryWorkstations(ctx, "WHERE w.host = ? OR w.name_key = ? ORDER BY w.gone_since, w.host", strings.TrimSuffix(key, "."), key)
 	if err == nil && len(all) == 0 {
 		err = fmt.Errorf("workstation %s: %w", name, photopush.ErrUnknownWorkstation)

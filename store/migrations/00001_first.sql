@@ -11,7 +11,7 @@ CREATE TABLE pass (
 
 -- "user" is a reserved word in PostgreSQL.
 CREATE TABLE directory_user (
-    sid          TEXT    PRIMARY KEY,
+    sid          TEXT    NOT NULL PRIMARY KEY,
     guid         TEXT    NOT NULL,
     domain       TEXT    NOT NULL,
     dn           TEXT    NOT NULL,
@@ -32,7 +32,8 @@ CREATE INDEX directory_user_account ON directory_user (account_key);
 CREATE INDEX directory_user_upn ON directory_user (upn_key);
 
 CREATE TABLE workstation (
-    id           TEXT    PRIMARY KEY,
+    no           INTEGER PRIMARY KEY, -- what a claim's token leads to without a search
+    id           TEXT    NOT NULL UNIQUE,
     domain       TEXT    NOT NULL,
     dn           TEXT    NOT NULL,
     name         TEXT    NOT NULL,
@@ -68,7 +69,7 @@ CREATE INDEX workstation_lease ON workstation (lease_until) WHERE lease_until > 
 
 -- Beside workstation, so that a claim does not rewrite it.
 CREATE TABLE inventory (
-    workstation  TEXT    PRIMARY KEY REFERENCES workstation (id),
+    workstation  TEXT    NOT NULL PRIMARY KEY REFERENCES workstation (id),
     taken        INTEGER NOT NULL,
     usable       INTEGER NOT NULL, -- 0: something may have happened since, so that nothing is planned from it
     install_date INTEGER NOT NULL,
