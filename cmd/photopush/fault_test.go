@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/photopush/photopush/internal/lab"
+	"github.com/photopush/photopush/internal/simwin"
+)
+
+// effects lists what the script does on the first workstation of a small company in an undisturbed sync, in order.
+func effects(t *testing.T) []simwin.Effect {
+	t.Helper()
+	c := smallCompany(t, lab.Options{})
+	must(t, c, "sync")
+	return c.Workstations[0].Machine.Effects()
+}
+
+// afterFault checks what a disturbed sync may leave, then lets the next pass put it right.
+func afterFault(t *testing.T, c *lab.Company, mend func()) {
+	t.Helper()
+	intact(t, c)
+	judge(t, c) // whatever is stored as in step is in step
+	mend()
+	must(t, c, "sync", "--verify")
+	if n := judge(t, c); n != 4 {
+		t.Errorf("%d pairs are in step after the next pass, want 4", n)
+	}
+	before := writes(c)
+	must(t, c, "sync", "--verify")
+	if n := writes(c) - before; n != 0 {
+		t.Errorf("%d writes once all is right", n)
+	}
+}
+
+func TestScriptFailsAnywhere(t *testing.T) {
+	all := effects(t)
+	if len(all) < 20 {
+		t.Fatalf("the script had %d effects, want those of a push for two users", len(all))
+	}
+	faults := map[string]func(*simwin.EffectFault){
+		"access denied before": func(f *simwin.EffectFault) { f.Kind = simwin.Throw; f.HResult = 0x80070005 },
+		"disk full after":      func(f *simwin.EffectFault) { f.Kind = simwin.Throw; f.HResult = 0x80070070; f.After = true },
+		"ends before":          func(f *simwin.EffectFault) { f.Kind = simwin.Exit },
+		"ends after":           func(f *simwin.EffectFault) { f.Kind = simwin.Exit; f.After = true },
+		"torn":                 func(f *simwin.EffectFault) { f.Kind = simwin.Torn },
+	}
+	t.Run("effect", func(t *testing.T) {
+		for name, set := range faults {
+			seen := map[string]int{}
+			for _, e := range all {
+				seen[e.Name]++
+				f := simwin.EffectFault{Effect: e.Name, Nth: seen[e.Name]}
+				set(&f)
+				if f.Kind == simwin.Torn && e.Name != simwin.WritePictureFile {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s %s %d", name, f.Effect, f.Nth), func(t *testing.T) {
+					t.Parallel()
+					c := smallCompany(t, lab.Options{})
+					m := c.Workstations[0].Machine
+					m.SetFault(f)
+					here(t, c, "sync")
+					afterFault(t, c, func() { m.SetFault() })
+				})
+			}
+		}
+	})
+	summary(t, "sync with each of the script's %d effects failing or ending the process, before and after: never a broken picture, right after the next pass", len(all))
+}
+
+func TestConnectionLostAnywhere(t *testing.T) {
+	c := smallCompany(t, lab.Options{})
+	must(t, c, "sync")
+	requests := c.Workstations[0].Server.Stats().Requests
+	modes := map[string]simwin.Mode{"before": simwin.LoseBefore, "after": simwin.LoseAfter, "midway": simwin.LoseMidway}
+	t.Run("connection", func(t *testing.T) {
+		for name, mode := range modes {
+			for n := 1; n <= requests; n++ {
+				t.Run(fmt.Sprintf("lost %s request %d", name, n), func(t *testing.T) {
+					t.Parallel()
+					c := smallCompany(t, lab.Options{})
+					s := c.Workstations[0].Server
+					if err := s.SetFault(simwin.Fault{Mode: mode, Request: n}); err != nil {
+						t.Fatal(err)
+					}
+					here(t, c, "sync")
+					afterFault(t, c, func() {
+						if err := s.SetFault(); err != nil {
+							t.Error(err)
+						}
+					})
+				})
+			}
+		}
+	})
+	summary(t, "sync with the connection lost before, after and in the middle of each of %d requests: never a broken picture, right after the next pass", requests)
+}
