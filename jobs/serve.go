@@ -53,21 +53,24 @@ func (s *Service) note(change func(*Progress)) {
 	change(&s.progress)
 }
 
-// Run works until ctx ends; then visits under way are ended and stored, and it returns nil. An error of a pass is logged, and the
-// next one is tried at its time.
+// Run works until ctx ends; then visits under way are ended and stored, and it returns nil. It begins with a pass. An error of a pass
+// is logged, and the next one is tried at its time.
 func (s *Service) Run(ctx context.Context) error {
 	for {
-		pass := s.schedule.Next(s.Now().In(s.zone))
-		s.note(func(p *Progress) { p.NextPass = pass.UTC() })
-		if err := s.between(ctx, pass); err != nil {
+		s.note(func(p *Progress) { p.Running, p.NextPass = true, time.Time{} })
+		err := s.Pass(ctx, false)
+		if ctx.Err() != nil {
 			return nil
 		}
-		s.note(func(p *Progress) { p.Running = true })
-		err := s.Pass(ctx, false)
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			s.Log.Error("pass", "err", err)
 		}
-		s.note(func(p *Progress) { p.Running, p.LastPass, p.Err = false, s.Now().UTC(), err })
+		now := s.Now()
+		next := s.schedule.Next(now.In(s.zone))
+		s.note(func(p *Progress) { p.Running, p.LastPass, p.NextPass, p.Err = false, now.UTC(), next.UTC(), err })
+		if s.between(ctx, next) != nil {
+			return nil
+		}
 	}
 }
 

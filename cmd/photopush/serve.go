@@ -15,7 +15,7 @@ type serveCommand struct{}
 
 // Help is what --help says besides the flags.
 func (*serveCommand) Help() string {
-	return `Runs a pass at each time of jobs.schedule, visits in between what becomes due, and answers /healthz on loopback. Interrupt or SIGTERM
+	return `Runs a pass at once and at each time of jobs.schedule, visits in between what becomes due, and answers /healthz on loopback. Interrupt or SIGTERM
 ends it: visits under way are ended and stored first.`
 }
 
