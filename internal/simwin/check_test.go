@@ -64,8 +64,8 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 		return s
 	}
 	cases := map[string]struct {
-		break_ func(m *Machine)
-		want   string // value and why of the only finding; empty for none
+		spoil func(m *Machine)
+		want  string // value and why of the only finding; empty for none
 	}{
 		"file is gone":    {func(m *Machine) { m.Remove(path96(m)) }, "Image96 names no file"},
 		"file is torn":    {func(m *Machine) { p := path96(m); b, _ := m.ReadFile(p); m.WriteFile(p, b[:len(b)/2]) }, "Image96 is cut: it does not end with the JPEG's end marker"},
@@ -93,8 +93,8 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			m := NewMachine(MachineOptions{})
-			ourPicture(m, userSID, digest, 1001, 1080)
-			c.break_(m)
+			ourPicture(m, userSID, digest, 1001, 208)
+			c.spoil(m)
 			v := m.Check(everybody)
 			if shown, _ := v.Shown(userSID); shown.Complete || shown.Expected {
 				t.Errorf("shown as whole: %+v", shown)
@@ -115,9 +115,9 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 func TestCheckMixtures(t *testing.T) {
 	t.Run("leftover", func(t *testing.T) {
 		m := NewMachine(MachineOptions{})
-		ourPicture(m, userSID, digest, 1001, 448)
+		ourPicture(m, userSID, digest, 1001, 96)
 		path := setPicture(m, userSID, 96, digest, badge.JPEG(1001, 96, 96, 60), 96)
-		ourPicture(m, userSID, digest, 1001, 448)
+		ourPicture(m, userSID, digest, 1001, 96)
 		v := m.Check(everybody)
 		if diff := cmp.Diff([]string{path}, v.Leftover); diff != "" || len(v.Broken) != 0 {
 			t.Error(diff, v.Broken)
@@ -134,7 +134,7 @@ func TestCheckMixtures(t *testing.T) {
 	})
 	t.Run("two sets", func(t *testing.T) {
 		m := NewMachine(MachineOptions{})
-		ourPicture(m, userSID, digest, 1001, 448)
+		ourPicture(m, userSID, digest, 1001, 208)
 		ourPicture(m, userSID, strings.Repeat("f", 32), 1001, 200)
 		setPicture(m, userSID, 96, digest, badge.JPEG(1001, 96, 96, 85), 96)
 		shown, _ := m.Check(everybody).Shown(userSID)
