@@ -214,6 +214,9 @@ func TestGenerated(t *testing.T) {
 			t.Errorf("%s is not what the code says; run: go generate ./config\n%s", file, diff)
 		}
 	}
+	if _, err := Load("../deploy/photopush.yaml"); err != nil {
+		t.Errorf("the shipped sample has faults:\n%v", err)
+	}
 }
 
 // TestExample reads the sample as it is, and with every key that it shows switched on.

@@ -34,9 +34,7 @@ func (c *configExample) Run(_ context.Context, a *app) error {
 	return err
 }
 
-// config reads the configuration; any fault in it ends the command as a usage error.
-func (a *app) config() (*config.Config, error) { return loadConfig(a.ConfigFile) }
-
+// loadConfig reads a configuration; any fault in it ends the command as a usage error.
 func loadConfig(file string) (*config.Config, error) {
 	c, err := config.Load(file)
 	if err != nil {

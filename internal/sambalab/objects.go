@@ -112,6 +112,23 @@ func (d *Domain) Set(dn, attribute string, values ...string) {
 	}
 }
 
+// Get reads the values of an attribute of an object, as the administrator.
+func (d *Domain) Get(dn, attribute string) []string {
+	d.t.Helper()
+	var values []string
+	err := d.with(func(c *ldap.Conn) error {
+		found, err := c.Search(&ldap.SearchRequest{BaseDN: dn, Scope: ldap.ScopeBaseObject, Filter: "(objectClass=*)", Attributes: []string{attribute}})
+		if err == nil && len(found.Entries) == 1 {
+			values = found.Entries[0].GetAttributeValues(attribute)
+		}
+		return err
+	})
+	if err != nil {
+		d.t.Fatalf("get %s of %s: %v", attribute, dn, err)
+	}
+	return values
+}
+
 // AddHost adds an A record to the domain's DNS: ws1.corp.example is 127.1.2.3.
 func (d *Domain) AddHost(name, ip string) {
 	d.t.Helper()
