@@ -94,7 +94,7 @@ func (t attributeType) normalize(d *Domain, value []byte) (string, bool) {
 		n, err := strconv.ParseInt(string(value), 10, 64)
 		return strconv.FormatInt(n, 10), err == nil
 	case timeSyntax:
-		at, err := time.Parse("20060102150405Z07:00", trimFraction(string(value)))
+		at, err := time.Parse("20060102150405Z0700", trimFraction(string(value)))
 		return at.UTC().Format(timeLayout), err == nil
 	case boolSyntax:
 		s := strings.ToUpper(string(value))
