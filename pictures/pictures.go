@@ -68,8 +68,8 @@ func (c *Cache) Set(ctx context.Context, sid photopush.SID, digest string) (*pho
 		}
 		return c.fetch(ctx, sid)
 	})
-	if err != nil && ctx.Err() != nil {
-		return nil, fmt.Errorf("make the picture of %s: %w", sid, context.Cause(ctx))
+	if err != nil && err == ctx.Err() { // nobody said yet what was waited for
+		return nil, fmt.Errorf("make the picture of %s: %w", sid, err)
 	}
 	return set, err
 }
