@@ -150,11 +150,19 @@ func (j *Jobs) record(u photopush.User, photos []photopush.Photo, known photopus
 	}
 	digest, err := j.Pictures.Digest(photos)
 	if err != nil {
-		r.PhotoReason, r.PhotoDetail = photopush.ReasonOf(err), photopush.Detail(err)
+		r.PhotoReason, r.PhotoDetail = photopush.ReasonOf(err), cause(err)
 		return r
 	}
 	r.Digest = digest
 	return r
+}
+
+// cause is what is behind the reason; that it was the photo of this user goes without saying.
+func cause(err error) string {
+	if e, ok := errors.AsType[*photopush.Error](err); ok && e.Err != nil {
+		return e.Err.Error()
+	}
+	return err.Error()
 }
 
 // photoHash names the photos together with the recipe; it is empty without a photo.

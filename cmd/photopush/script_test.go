@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/photopush/photopush/internal/lab"
 )
 
 func TestMain(m *testing.M) {
@@ -24,7 +27,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "company": company},
 	})
 }
 
@@ -46,4 +49,20 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// company starts a simulated company and makes its configuration the one that photopush reads: company 20 10 for 20 people and 10 workstations.
+// What is odd in it, internal/lab tells.
+func company(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: company PEOPLE WORKSTATIONS")
+	}
+	users, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	workstations, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	c, err := lab.Start(context.Background(), lab.Options{Dir: ts.MkAbs("."), Users: users, Workstations: workstations})
+	ts.Check(err)
+	ts.Defer(c.Close)
+	ts.Setenv("PHOTOPUSH_CONFIG", c.ConfigFile)
 }
