@@ -80,6 +80,15 @@ func TestEveryReasonHasItsSentence(t *testing.T) {
 	if len(seen) != 25 {
 		t.Errorf("%d reasons, want the 25 of the design", len(seen))
 	}
+	manual, err := os.ReadFile("docs/reasons.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range photopush.Reasons() {
+		if row := fmt.Sprintf("| `%s` | %s |\n", r, r.Sentence()); !strings.Contains(string(manual), row) {
+			t.Errorf("docs/reasons.md lacks the row %s", row)
+		}
+	}
 	if got := photopush.Reason("no such").Sentence(); got != "" {
 		t.Errorf("a reason outside the set says %q", got)
 	}
