@@ -70,6 +70,17 @@ func jpegHeader(sof byte, w, h uint16, scans int) []byte {
 	return bytes.Join(append(parts, []byte{0xff, markerEOI}), nil)
 }
 
+// withoutJFIF puts another segment, or none, in the place of APP0.
+func withoutJFIF(file, other []byte) []byte {
+	return bytes.Replace(file, segment(markerAPP0, []byte("JFIF\x00")...), other, 1)
+}
+
+// namedRGB names the components as those programs do that write RGB.
+func namedRGB(file []byte) []byte {
+	file = bytes.Replace(file, []byte{3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0}, []byte{3, 'R', 0x11, 0, 'G', 0x11, 0, 'B', 0x11, 0}, 1)
+	return bytes.Replace(file, []byte{3, 1, 0, 2, 0, 3, 0}, []byte{3, 'R', 0, 'G', 0, 'B', 0}, 1)
+}
+
 func gifHeader(w, h uint16) []byte {
 	b := binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16([]byte("GIF89a"), w), h)
 	return append(b, 0, 0, 0)
@@ -107,6 +118,8 @@ func TestBounds(t *testing.T) {
 		{"JPEG, side", jpegHeader(markerSOF0, 3, 16385, 1), "JPEG has 3×16385 px, at most 16384 a side"},
 		{"JPEG, pixels", jpegHeader(markerSOF0, 16384, 16384, 1), "JPEG has 16384×16384 px, at most 50 megapixels"},
 		{"JPEG, progressive", jpegHeader(markerSOF2, 7000, 7000, 1), "JPEG has 7000×7000 px, which take 700 MiB of memory to decode, at most 320"},
+		{"JPEG, RGB by Adobe", withoutJFIF(jpegHeader(markerSOF0, 6000, 6000, 1), segment(markerAPP14, []byte("Adobe\x00\x64\x00\x00\x00\x00\x00")...)), "JPEG has 6000×6000 px, which take 343 MiB of memory to decode, at most 320"},
+		{"JPEG, RGB by names", namedRGB(withoutJFIF(jpegHeader(markerSOF0, 6000, 6000, 1), nil)), "JPEG has 6000×6000 px, which take 343 MiB of memory to decode, at most 320"},
 		{"JPEG, no pixels", jpegHeader(markerSOF0, 0, 7, 1), "JPEG has no pixels"},
 		{"JPEG, scans", jpegHeader(markerSOF2, 7, 7, 101), "JPEG: it has more than 100 scans"},
 		{"JPEG, two scans", jpegHeader(markerSOF0, 7, 7, 2), "JPEG: it has two scans of one component"},

@@ -11,7 +11,7 @@ import (
 type jpegFile struct {
 	decodable   []byte // the segments that a decoder needs, so that nothing hides in the others; ends with the end of the image
 	exif        []byte // of the first APP1 segment with EXIF data
-	jfif        bool   // the colour model is YCbCr
+	jfif, adobe bool   // JFIF: three components are YCbCr; Adobe without a transformation, and no JFIF: they are RGB
 	progressive bool
 	components  []component
 	scans       int
@@ -111,6 +111,8 @@ func (f *jpegFile) segment(marker byte, data []byte) error {
 		f.exif = data
 	case marker == markerAPP0 && bytes.HasPrefix(data, []byte("JFIF\x00")):
 		f.jfif = true
+	case marker == markerAPP14 && len(data) >= 12 && string(data[:5]) == "Adobe" && data[11] == 0:
+		f.adobe = true
 	}
 	return nil
 }
@@ -185,8 +187,17 @@ func (f *jpegFile) memory(pixels int) int {
 	if f.progressive {
 		n *= 5
 	}
-	if len(f.components) > 3 || !f.jfif {
+	if f.mixed() {
 		n += 7 * pixels
 	}
 	return n
+}
+
+// mixed tells whether the components are not Y, Cb and Cr, or Y alone.
+func (f *jpegFile) mixed() bool {
+	c := f.components
+	if len(c) != 3 {
+		return len(c) > 3
+	}
+	return !f.jfif && (f.adobe || c[0].id == 'R' && c[1].id == 'G' && c[2].id == 'B')
 }
