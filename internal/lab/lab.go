@@ -40,7 +40,7 @@ type Options struct {
 const (
 	DomainName    = "corp.example"
 	readAccount   = "svc-read@corp.example"
-	workAccount   = `CORP\svc-push`
+	workAccount   = "svc-push" // a local account of every workstation: Basic is for those only
 	staffOU       = "OU=Staff,DC=corp,DC=example"
 	workOU        = "OU=Workstations,DC=corp,DC=example"
 	workPort      = 5986

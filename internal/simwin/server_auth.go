@@ -44,10 +44,14 @@ type Basic struct {
 	accounts map[string]basicAccount // by every form of the name, lower case
 }
 
-type basicAccount struct{ name, password string }
+type basicAccount struct {
+	name, password string
+	ofDomain       bool // known, so that a refused logon counts as his, and refused
+}
 
 // NewBasic knows local accounts by name, .\name and HOST\name, and those of a domain, written CORP\name, also as name@corp.example and
-// name@CORP. Names do not depend on case.
+// name@CORP. Windows accepts Basic for local accounts only ("Installation and configuration for Windows Remote Management": Basic maps to
+// local accounts), so those of a domain are refused whatever their password. Names do not depend on case.
 func NewBasic(host, domain string, users map[string]string) *Basic {
 	b := &Basic{map[string]basicAccount{}}
 	machine, _, _ := strings.Cut(host, ".")
@@ -63,7 +67,7 @@ func NewBasic(host, domain string, users map[string]string) *Basic {
 			forms = append(forms, `.\`+name, machine+`\`+name)
 		}
 		for _, f := range forms {
-			b.accounts[strings.ToLower(f)] = basicAccount{name, password}
+			b.accounts[strings.ToLower(f)] = basicAccount{name, password, ofDomain}
 		}
 	}
 	return b
@@ -89,7 +93,7 @@ func (e basicExchange) Accept(credentials string) (account, token string, err er
 	if !ok {
 		return "", "", &LogonError{strings.ToLower(name)}
 	}
-	if known.password != password {
+	if known.ofDomain || known.password != password {
 		return "", "", &LogonError{known.name}
 	}
 	return known.name, "", nil

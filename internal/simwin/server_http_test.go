@@ -91,7 +91,8 @@ func TestLogons(t *testing.T) {
 		owner          string // empty: refused
 	}{
 		{"admin", "right", "admin"}, {"ADMIN", "right", "admin"}, {`.\admin`, "right", "admin"}, {`WS1\admin`, "right", "admin"},
-		{`CORP\svc`, "domain", `CORP\svc`}, {"svc@corp.example", "domain", `CORP\svc`}, {"svc@CORP", "domain", `CORP\svc`}, {`corp.example\SVC`, "domain", `CORP\svc`},
+		{"other", "one", "other"},
+		{`CORP\svc`, "domain", ""}, {"svc@corp.example", "domain", ""}, {"svc@CORP", "domain", ""}, {`corp.example\SVC`, "domain", ""}, // Basic is for local accounts
 		{"svc", "domain", ""}, {"admin", "Right", ""}, {"admin@corp.example", "right", ""}, {"nobody", "right", ""}, {"Nobody", "", ""}, {`corp\svc`, "wrong", ""},
 	} {
 		c := dial(t, s)
@@ -104,7 +105,7 @@ func TestLogons(t *testing.T) {
 			t.Errorf("%s: HTTP %d %s", k.user, res.StatusCode, body)
 		}
 	}
-	want := map[string]int{"admin": 1, `CORP\svc`: 1, "svc": 1, "admin@corp.example": 1, "nobody": 2}
+	want := map[string]int{"admin": 1, `CORP\svc`: 5, "svc": 1, "admin@corp.example": 1, "nobody": 2}
 	got := s.Stats().FailedLogons
 	for account, n := range want {
 		if got[account] != n {

@@ -55,7 +55,7 @@ func start(t *testing.T, engine script, change func(*Options)) *Server {
 		t.Fatal(err)
 	}
 	o := Options{Host: "ws1.corp.example", Addr: "127.0.0.1:0", Certificate: cert, Engine: engine, Domain: "corp.example",
-		Users: map[string]string{"admin": "right", `CORP\svc`: "domain"}}
+		Users: map[string]string{"admin": "right", "other": "one", `CORP\svc`: "domain"}}
 	if change != nil {
 		change(&o)
 	}

@@ -63,7 +63,7 @@ func TestShellOfAnotherUser(t *testing.T) {
 	s := start(t, stuck, nil)
 	c := dial(t, s)
 	c.create("", "")
-	c.user, c.password = `CORP\svc`, "domain"
+	c.user, c.password = "other", "one"
 	c.wantFault(codeDifferentToken, actionDelete, "", "")
 	c.user, c.password = "admin", "right"
 	c.delete()
