@@ -9,7 +9,7 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-//go:generate go test -run TestGenerated -update .
+//go:generate go test -run TestGenerated|TestRules -update .
 
 const sampleHead = `# The configuration of photopush, with every key there is. Made from the program itself: photopush config example.
 #
