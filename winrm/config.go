@@ -14,7 +14,7 @@ type Config struct {
 	Port             int             `yaml:"port" default:"5986" help:"TCP port of WinRM over HTTPS on the workstations."`
 	CAFile           string          `yaml:"ca_file" help:"PEM file with the certification authorities that issue the workstations' certificates; empty for those the system trusts." example:"/etc/photopush/workstations-ca.pem"`
 	Auth             string          `yaml:"auth" default:"basic" help:"How to sign in: basic, a user name and password inside TLS."`
-	User             string          `yaml:"user" help:"Account to sign in with, an administrator of the workstations." example:"svc-photopush"`
+	User             string          `yaml:"user" help:"Account to sign in with: a local administrator of the workstations, since Windows accepts basic for local accounts only." example:"svc-photopush"`
 	PasswordFile     string          `yaml:"password_file" help:"File whose first line is the account's password." example:"/etc/photopush/winrm.password"`
 	PasswordEnv      string          `yaml:"password_env" help:"Environment variable that holds the password, instead of password_file." example:"PHOTOPUSH_WINRM_PASSWORD"`
 	DialTimeout      time.Duration   `yaml:"dial_timeout" default:"2s" help:"How long resolving a name and connecting may take before a workstation counts as offline, 100ms to 30s."`
@@ -86,6 +86,8 @@ func (c *Config) validateAccount(fault func(string, ...any)) {
 		fault("user is empty, want the account to sign in with")
 	case strings.ContainsFunc(c.User, notInBasic):
 		fault("user is %q, want a name without a colon and control characters, which basic cannot carry", c.User)
+	case strings.ContainsAny(strings.TrimPrefix(c.User, `.\`), `\@`):
+		fault("user is %q, want a local account of the workstations, such as svc-photopush: Windows accepts basic for local accounts only", c.User)
 	}
 	switch {
 	case c.PasswordFile != "" && c.PasswordEnv != "":

@@ -68,6 +68,8 @@ domains[0].winrm.idle_timeout is 0s, want 1m0s to 3m0s
 domains[0].winrm.max_envelope is 0 B, want 150 KiB to 4 MiB
 domains[0].winrm.max_output is 0 B, want 64 KiB to 256 MiB`},
 		{"kerberos", func(c *Config) { c.Auth = "kerberos" }, `domains[0].winrm.auth is "kerberos", want basic`},
+		{"domain account", func(c *Config) { c.User = `CORP\svc` },
+			`domains[0].winrm.user is "CORP\\svc", want a local account of the workstations, such as svc-photopush: Windows accepts basic for local accounts only`},
 		{"no user", func(c *Config) { c.User = "" }, `domains[0].winrm.user is empty, want the account to sign in with`},
 		{"colon", func(c *Config) { c.User = "a:b" },
 			`domains[0].winrm.user is "a:b", want a name without a colon and control characters, which basic cannot carry`},
