@@ -35,7 +35,7 @@ func (p *process) safePath(ctx context.Context, path, sddl string) error {
 		if ours {
 			bad = unsafeOnOurs
 		}
-		if ours && !p.m.folderExists(folder) && !p.m.fileExists(folder) {
+		if ours && !p.m.folderExists(folder) {
 			if sddl == "" {
 				return nil
 			}
@@ -66,13 +66,11 @@ func (p *process) newFolder(ctx context.Context, path, sddl string) error {
 // safeFolder judges one folder; no outsider may have one of the bad rights.
 func (p *process) safeFolder(path string, bad uint32) error {
 	attrs, err := p.m.attributes(path)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case attrs&AttrReparsePoint != 0:
+	}
+	if attrs&AttrReparsePoint != 0 {
 		return failure{"unsafe_path", 0, "guard", path + " is a link"}
-	case attrs&AttrDirectory == 0:
-		return failure{"unsafe_path", 0, "guard", path + " is no folder"}
 	}
 	sddl, err := p.m.pathSddl(path)
 	if err != nil {

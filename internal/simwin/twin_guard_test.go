@@ -64,8 +64,8 @@ func TestGuard(t *testing.T) {
 		"pictures are a link":               {link(ourPics), unsafe},
 		"the user's folder is a link":       {link(sidPath), unsafe},
 		"Program Files is a link":           {link(programs), unsafe},
-		"home is a file":                    {func(t *testing.T, m *Machine) { m.WriteFile(ourHome, nil) }, unsafe},
-		"the user's folder is a file":       {func(t *testing.T, m *Machine) { m.WriteFile(sidPath, nil); pass(t, m) }, unsafe},
+		"home is a file":                    {func(t *testing.T, m *Machine) { m.WriteFile(ourHome, nil) }, "conflict 0x800700b7 New-SecureFolder"},
+		"the user's folder is a file":       {func(t *testing.T, m *Machine) { m.WriteFile(sidPath, nil); pass(t, m) }, "conflict 0x800700b7 New-SecureFolder"},
 		"Program Files is missing":          {func(t *testing.T, m *Machine) { m.Remove(programs) }, "script 0x80070002 guard"},
 		"descriptor that cannot be read":    {secure(programs, "O:SYD:P(A;OICI;FA;;;SY)"), "denied 0x80070005 guard"},
 		"moved Program Files": {func(t *testing.T, m *Machine) {

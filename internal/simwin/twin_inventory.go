@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +33,6 @@ func (p *process) inventory(ctx context.Context, f []string) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.where = "profiles"
 	profiles, err := p.profiles()
 	if err != nil {
 		return nil, err
@@ -142,18 +142,20 @@ func expand(s string) string {
 	return s
 }
 
-// selectSIDs keeps those names that are SIDs of accounts, each once, sorted, the first 1,000.
+// selectSIDs keeps the first 1,000 of the names that are SIDs of accounts, each once, and sorts them.
 func (p *process) selectSIDs(names []string) []string {
-	var sids []string
+	sids := map[string]bool{}
 	for _, name := range names {
-		if sid := strings.ToUpper(name); photopush.SID(sid).IsAccount() {
-			sids = append(sids, sid)
+		sid := strings.ToUpper(name)
+		switch {
+		case !isSID(sid):
+		case len(sids) < maxSIDs:
+			sids[sid] = true
+		default:
+			p.truncated = true
 		}
 	}
-	slices.Sort(sids)
-	sids = slices.Compact(sids)
-	p.truncated = p.truncated || len(sids) > maxSIDs
-	return sids[:min(len(sids), maxSIDs)]
+	return slices.Sorted(maps.Keys(sids))
 }
 
 func (p *process) profiles() ([]object, error) {
@@ -308,7 +310,7 @@ func (p *process) readFiles(ctx context.Context, sid string) ([]object, error) {
 
 // hash reads a file as one that others may read, write and delete at the same time.
 func (p *process) hash(ctx context.Context, path string) (sum string, err error) {
-	err = patiently(ctx, []uint32{sharingViolation, lockViolation}, func() error {
+	err = patiently(ctx, func() error {
 		h, err := p.m.openFile(path, openExisting, fileReadData, shareRead|shareWrite|shareDelete)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -207,6 +208,10 @@ func TestFirstFailureStops(t *testing.T) {
 }
 
 func TestDeleteFiles(t *testing.T) {
+	synctest.Test(t, deleteSome) // a held file is waited for
+}
+
+func deleteSome(t *testing.T) {
 	m := NewMachine(MachineOptions{})
 	state := runTwin(t, m, push(userSID)...)[2]["state"].(string)
 	old, held := []byte("an older picture"), []byte("a picture that somebody looks at")
@@ -230,19 +235,24 @@ func TestDeleteFiles(t *testing.T) {
 }
 
 func TestLock(t *testing.T) {
-	m := NewMachine(MachineOptions{})
-	runTwin(t, m, push(userSID)...)
-	release := m.Hold(ourHome+`\State\lock`, true)
-	if got := oneAnswer(t, m, put(userSID, small, 32)...).failure(); got != "conflict 0x80070020 lock" {
-		t.Errorf("held lock: %s", got)
-	}
-	if got := oneAnswer(t, m, "inventory").failure(); got != "conflict 0x80070020 lock" {
-		t.Errorf("inventory with held lock: %s", got)
-	}
-	release()
-	if got := oneAnswer(t, m, "inventory"); !got.ok() {
-		t.Errorf("after the lock was released: %v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMachine(MachineOptions{})
+		runTwin(t, m, push(userSID)...)
+		release := m.Hold(ourHome+`\State\lock`, true)
+		if got := oneAnswer(t, m, put(userSID, small, 32)...).failure(); got != "conflict 0x80070020 lock" {
+			t.Errorf("held lock: %s", got)
+		}
+		if got := oneAnswer(t, m, "inventory").failure(); got != "conflict 0x80070020 lock" {
+			t.Errorf("inventory with held lock: %s", got)
+		}
+		go func() {
+			time.Sleep(250 * time.Millisecond) // of the bubble: a run tries for 300 ms
+			release()
+		}()
+		if got := oneAnswer(t, m, "inventory"); !got.ok() {
+			t.Errorf("a lock that was released in time: %v", got)
+		}
+	})
 }
 
 func TestOnlyTheScriptRuns(t *testing.T) {

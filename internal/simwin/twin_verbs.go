@@ -25,12 +25,9 @@ var (
 	hexSum      = regexp.MustCompile(`\A[0-9a-f]{64}\z`)
 	stateForm   = regexp.MustCompile(`\A(absent|[0-9a-f]{64})\z`)
 	lengthForm  = regexp.MustCompile(`\A[1-9][0-9]{0,7}\z`)
-	base64Form  = regexp.MustCompile(`\A[A-Za-z0-9+/=]+\z`)
+	base64Form  = regexp.MustCompile(`\A[A-Za-z0-9+/=]+\.\z`)
 	localFolder = regexp.MustCompile(`\A[A-Za-z]:(\\[A-Za-z0-9 ()_-]+)+\z`)
 )
-
-// maxBase64Line is the most characters of a line of picture bytes.
-const maxBase64Line = 4096
 
 var errInput = failure{"script", 0, "input", "the line does not fit its verb"}
 
@@ -38,8 +35,7 @@ var errInput = failure{"script", 0, "input", "the line does not fit its verb"}
 type verb struct {
 	name   string // input for one that is not known
 	fields []string
-	body   string
-	fits   bool // the base64 lines are, and end with a dot
+	base64 string // the lines after put_file, joined, through the line with a single dot
 }
 
 var verbNames = []string{"inventory", "put_file", "set_values", "delete_files"}
@@ -48,17 +44,15 @@ var verbNames = []string{"inventory", "put_file", "set_values", "delete_files"}
 func readVerbs(lines []string) []verb {
 	var verbs []verb
 	for i := 0; i < len(lines); i++ {
-		v := verb{name: "input", fields: strings.Split(lines[i], "\t"), fits: true}
+		v := verb{name: "input", fields: strings.Split(lines[i], "\t")}
 		if slices.Contains(verbNames, v.fields[0]) {
 			v.name = v.fields[0]
 		}
 		if v.name == "put_file" {
-			var body strings.Builder
-			for i++; i < len(lines) && lines[i] != "."; i++ {
-				v.fits = v.fits && len(lines[i]) <= maxBase64Line && base64Form.MatchString(lines[i])
-				body.WriteString(lines[i])
+			first := i + 1
+			for i = first; i < len(lines) && lines[i] != "."; i++ {
 			}
-			v.body, v.fits = body.String(), v.fits && i < len(lines)
+			v.base64 = strings.Join(lines[first:min(i+1, len(lines))], "")
 		}
 		verbs = append(verbs, v)
 	}
@@ -115,7 +109,7 @@ func (p *process) lock(ctx context.Context) error {
 }
 
 func (p *process) takeLock(ctx context.Context, path string) error {
-	return patiently(ctx, []uint32{sharingViolation}, func() error {
+	return patiently(ctx, func() error {
 		h, err := p.m.openFile(path, openOrCreate, fileReadData|fileWriteData, 0)
 		if err == nil {
 			p.held = append(p.held, h)
@@ -124,11 +118,11 @@ func (p *process) takeLock(ctx context.Context, path string) error {
 	})
 }
 
-// patiently tries three times more, 100 ms apart, while the error is one of codes: somebody may hold the file for a moment.
-func patiently(ctx context.Context, codes []uint32, do func() error) error {
+// patiently tries three times more, 100 ms apart, while somebody holds the file, as a virus scanner may for a moment.
+func patiently(ctx context.Context, do func() error) error {
 	for tries := 1; ; tries++ {
 		err := do()
-		if w, ok := errors.AsType[winError](err); !ok || tries > 3 || !slices.Contains(codes, w.hresult) {
+		if w, ok := errors.AsType[winError](err); !ok || tries > 3 || w.hresult != sharingViolation && w.hresult != lockViolation {
 			return err
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
@@ -139,11 +133,11 @@ func patiently(ctx context.Context, codes []uint32, do func() error) error {
 
 func (p *process) putFile(ctx context.Context, v verb) (object, error) {
 	f := v.fields
-	if !v.fits || len(f) != 5 || !isSID(f[1]) || !pictureName.MatchString(f[2]) || !lengthForm.MatchString(f[3]) || !hexSum.MatchString(f[4]) ||
-		f[2][33:49] != f[4][:16] {
+	if len(f) != 5 || !isSID(f[1]) || !pictureName.MatchString(f[2]) || !lengthForm.MatchString(f[3]) || !hexSum.MatchString(f[4]) ||
+		f[2][33:49] != f[4][:16] || !base64Form.MatchString(v.base64) {
 		return nil, errInput
 	}
-	data, err := base64.StdEncoding.DecodeString(v.body)
+	data, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(v.base64, "."))
 	if err != nil {
 		return nil, errInput
 	}
@@ -176,7 +170,7 @@ func (p *process) writeFile(ctx context.Context, path string, data []byte) error
 	p.where = WritePictureFile
 	write := func(b []byte, mend bool) error {
 		var h *fileHandle
-		err := patiently(ctx, []uint32{sharingViolation, lockViolation, accessDenied}, func() (err error) {
+		err := patiently(ctx, func() (err error) {
 			h, err = p.m.openFile(path, createNew, fileWriteData, 0)
 			return err
 		})
@@ -318,6 +312,6 @@ func (p *process) remove(ctx context.Context, path string) error {
 		return nil
 	}
 	return p.effect(ctx, RemovePictureFile, path, func() error {
-		return patiently(ctx, []uint32{sharingViolation, lockViolation}, func() error { return p.m.deleteFile(path) })
+		return patiently(ctx, func() error { return p.m.deleteFile(path) })
 	}, nil)
 }
