@@ -3,11 +3,14 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/photopush/photopush/accountpicture"
 )
 
 type versionCommand struct {
@@ -22,10 +25,12 @@ type version struct {
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
+	Script   string `json:"script"` // lower-case hex SHA-256 of what workstations run, as it is sent
 }
 
 func (c *versionCommand) Run(_ context.Context, a *app) error {
-	v := version{Version: "(devel)", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	v := version{Version: "(devel)", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		Script: fmt.Sprintf("%x", sha256.Sum256([]byte(accountpicture.Script)))}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		v.fill(info)
 	}
@@ -56,7 +61,7 @@ func (v version) String() string {
 	if v.Modified {
 		s += " (modified)"
 	}
-	return fmt.Sprintf("%s %s %s/%s", s, v.Go, v.OS, v.Arch)
+	return fmt.Sprintf("%s %s %s/%s\nscript SHA-256 %s", s, v.Go, v.OS, v.Arch, v.Script)
 }
 
 // writeJSON prints v as one indented JSON value.
