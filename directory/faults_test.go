@@ -120,6 +120,20 @@ func TestIdleConnectionLost(t *testing.T) {
 	}
 }
 
+// TestIdleConnectionDies cuts a connection that lay idle at the moment it is used again: that says nothing about its controller.
+func TestIdleConnectionDies(t *testing.T) {
+	c := newCompany(t, 1)
+	names := c.fill(t, 3)
+	d := open(t, c.config(), Options{})
+	for n := range 6 {
+		c.dcs[0].SetFaults(simad.Faults{Cut: simad.Cut{N: n, Where: simad.Before}})
+		got, err := accounts(t, d)
+		if diff := cmp.Diff(names, got); err != nil || diff != "" {
+			t.Errorf("cut at %d: %v, -want +got\n%s", n, err, diff)
+		}
+	}
+}
+
 // TestResultCodes lets every search end with a code.
 func TestResultCodes(t *testing.T) {
 	for code, want := range map[int]struct {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-ldap/ldap/v3"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/photopush/photopush"
@@ -197,6 +199,10 @@ func TestYield(t *testing.T) {
 		if err != error(mine) || n != 15 {
 			t.Errorf("got %v after %d users", err, n)
 		}
+		// The rest of the page is still on its way: the connection is not used again.
+		if _, err := accounts(t, d); err != nil || c.dcs[0].Counts().Binds != 2 {
+			t.Errorf("%v, %d binds, want 2", err, c.dcs[0].Counts().Binds)
+		}
 	})
 	t.Run("it may ask too", func(t *testing.T) {
 		n := 0
@@ -245,6 +251,29 @@ func TestUnusableObjects(t *testing.T) {
 				t.Errorf("log is %q, want %q in it", log.String(), test.line)
 			}
 		})
+	}
+}
+
+// TestForeignObjects gives entries that a server must not have sent: they are never delivered.
+func TestForeignObjects(t *testing.T) {
+	b := parseBases([]string{staff})[0]
+	d := &Directory{log: slog.New(slog.DiscardHandler)}
+	r := &reading{d: d, seen: map[rawGUID]struct{}{}, deliver: func(e *ldap.Entry, _ rawGUID) error {
+		if e.DN != "CN=in,"+staff {
+			t.Errorf("%q was delivered", e.DN)
+		}
+		return nil
+	}}
+	entries := []*ldap.Entry{}
+	for i, dn := range []string{"CN=in," + staff, "CN=out,DC=corp,DC=example", "CN=out,OU=Other" + staff[3:], "CN=a\\," + staff[:3], "no name", "", "CN=" + strings.Repeat("a", maxText) + "," + staff} {
+		entries = append(entries, ldap.NewEntry(dn, map[string][]string{"objectGUID": {fmt.Sprintf("%016d", i)}}))
+		must(t, r.entry(b, entries[i]))
+	}
+	if len(r.seen) != 1 || r.foreign+r.skipped != 6 {
+		t.Errorf("%d delivered, %d foreign, %d skipped", len(r.seen), r.foreign, r.skipped)
+	}
+	if found := d.matches(b, entries, map[rawGUID]struct{}{}); len(found) != 1 || found[0] != entries[0] {
+		t.Errorf("found %v", found)
 	}
 }
 

@@ -196,8 +196,8 @@ func (d *Directory) user(e *ldap.Entry, guid rawGUID) (photopush.User, error) {
 	return u, nil
 }
 
-// photos takes the first values of each attribute. A value over the limit is cut and kept, so
-// that it counts as a broken photo and not as none.
+// photos takes the first values of each attribute. A value over the limit is cut and kept, so that it counts as a broken photo and
+// not as none.
 func (d *Directory) photos(e *ldap.Entry) []photopush.Photo {
 	var photos []photopush.Photo
 	for _, attribute := range photoAttributes {
