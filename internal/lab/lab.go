@@ -32,6 +32,7 @@ type Options struct {
 	Now          time.Time    // when people last signed in, and computers too, is counted from here; zero for the time of Start
 	Log          *slog.Logger // nil for none
 
+	Engine    func(w *Workstation) simwin.Engine         // what runs a workstation's commands in place of its Machine; nil for that
 	OnRequest func(w *Workstation, n int, action string) // before the n-th request of a workstation is carried out
 	OnAnswer  func(w *Workstation, n int, action string) // after that, before its answer is sent
 }

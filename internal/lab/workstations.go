@@ -76,8 +76,12 @@ func (c *Company) startWorkstation(ctx context.Context, w *Workstation, i int) e
 		return err
 	}
 	c.Domain.AddHost(w.Host, ip)
+	var engine simwin.Engine = w.Machine
+	if c.options.Engine != nil {
+		engine = c.options.Engine(w)
+	}
 	w.Server, err = simwin.Start(context.WithoutCancel(ctx), simwin.Options{
-		Host: w.Host, Addr: netip.AddrPortFrom(ip, workPort).String(), Certificate: cert, Engine: w.Machine, Domain: DomainName,
+		Host: w.Host, Addr: netip.AddrPortFrom(ip, workPort).String(), Certificate: cert, Engine: engine, Domain: DomainName,
 		Users: map[string]string{workAccount: c.workPassword}, Log: c.options.Log,
 		OnRequest: c.hook(w, c.options.OnRequest), OnAnswer: c.hook(w, c.options.OnAnswer),
 	})
