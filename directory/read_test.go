@@ -45,7 +45,10 @@ func TestPages(t *testing.T) {
 			{0, 100, 1000, 1}, {1, 100, 1000, 1}, {99, 100, 1000, 1}, {100, 100, 1000, 1}, {101, 100, 1000, 2}, {200, 100, 1000, 2},
 			{7, 1, 1000, 7}, {2500, 1000, 1000, 3}, {2500, 500, 1000, 5}, {2500, 1000, 900, 3},
 		} {
-			t.Run(fmt.Sprintf("%s %d users by %d", scheme, test.users, test.page), func(t *testing.T) {
+			if scheme == "ldap" && test.users > 200 {
+				continue // behind the handshake both are alike
+			}
+			t.Run(fmt.Sprintf("%s %d users by %d of %d", scheme, test.users, test.page, test.server), func(t *testing.T) {
 				c := newCompany(t, 0)
 				dc, err := c.Serve(simad.ControllerOptions{Certificate: c.ca.issue(t, "dc1.corp.example"), MaxPageSize: test.server})
 				must(t, err)
