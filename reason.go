@@ -38,7 +38,7 @@ var sentences = []struct {
 }{
 	{Offline, "The workstation did not answer; it is probably off. Nothing to do: it is tried again when it may be on."},
 	{NeverReachable, "The workstation has never answered. Check that WinRM is enabled there, that the firewall lets this server in, and that it is not behind a VPN or on a public network profile."},
-	{DNS, "The name does not resolve. Check the DNS record of the host, and domains.dns_servers in the configuration."},
+	{DNS, "The name does not resolve. Check the DNS record of the host, and domains[].dns_servers in the configuration."},
 	{KDC, "No Kerberos key distribution centre answers. Check that a domain controller of the domain is reachable on port 88."},
 	{WrongHost, "The machine that answered is not the one that was meant. Remove the stale DNS record, or wait until it is refreshed."},
 	{TLS, "The certificate was not accepted. Issue one for the host's full name from a CA in ca_file, or correct ca_file."},

@@ -83,7 +83,7 @@ func (c *demoCommand) Run(ctx context.Context, a *app) (err error) {
 	if c.Format == "json" {
 		d.out = io.Discard
 	}
-	fmt.Fprintf(d.out, "A company of %s and %s starts on this machine's loopback addresses.\n", plural(c.Users, "user"), plural(c.Workstations, "workstation"))
+	fmt.Fprintf(d.out, "A company of %s and %s starts on this machine's loopback addresses.\n", count(c.Users, "user"), count(c.Workstations, "workstation"))
 	d.company, err = lab.Start(ctx, lab.Options{Dir: dir, Users: c.Users, Workstations: c.Workstations, Log: a.Log})
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (d *demo) run(ctx context.Context, title string) (*jobs.Tally, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(d.out, "%s visited, %s pushed, %d off, in %.1f s\n", plural(tally.Visited, "workstation"), plural(tally.Pushed, "picture"), len(tally.Offline), time.Since(started).Seconds())
+	fmt.Fprintf(d.out, "%s visited, %s pushed, %d off, in %.1f s\n", count(tally.Visited, "workstation"), count(tally.Pushed, "picture"), len(tally.Offline), time.Since(started).Seconds())
 	return tally, nil
 }
 
@@ -202,10 +202,10 @@ func (d *demo) judge(ctx context.Context) error {
 // tell prints the last lines.
 func (d *demo) tell() {
 	r := d.result
-	fmt.Fprintf(d.out, "\nPushed: %s of user and workstation, and %d after a new photo.\n", plural(r.Pushed, "pair"), r.PushedNewPhoto)
+	fmt.Fprintf(d.out, "\nPushed: %s of user and workstation, and %d after a new photo.\n", count(r.Pushed, "pair"), r.PushedNewPhoto)
 	fmt.Fprintf(d.out, "Skipped: %d%s.\n", r.Skipped, inBrackets(r.SkippedBy))
 	fmt.Fprintf(d.out, "Failed: %d%s.\n", sum(r.Failed), inBrackets(r.Failed))
-	fmt.Fprintf(d.out, "Waiting because they are off: %s%s.\n", plural(r.Offline, "workstation"), colon(r.OfflineHosts))
+	fmt.Fprintf(d.out, "Waiting because they are off: %s%s.\n", count(r.Offline, "workstation"), colon(r.OfflineHosts))
 	fmt.Fprintf(d.out, "Counted by the workstations: at most %d requests in a first visit and %d in a later one, %d TCP connection per visit, %d writes in the second pass.\n",
 		r.RequestsFirstVisit, r.RequestsKnownVisit, r.ConnectionsPerVisit, r.WritesSecondPass)
 	fmt.Fprintf(d.out, "Every workstation was checked as Windows would see it: %d checked, %d broken values, %d disputed pairs.\n", r.Checked, r.Broken, r.Disputed)
@@ -238,7 +238,7 @@ func (d *demo) goOn(ctx context.Context) error {
 	d.parts.jobs.Config.Schedule = "* * * * *"
 	d.parts.jobs.Observe = func(e jobs.Event) {
 		if e.Kind == jobs.Visited && len(e.Outcome.Pushed) > 0 {
-			fmt.Fprintf(d.out, "%s %s: %s pushed\n", time.Now().Format(time.TimeOnly), e.Workstation.Host, plural(len(e.Outcome.Pushed), "picture"))
+			fmt.Fprintf(d.out, "%s %s: %s pushed\n", time.Now().Format(time.TimeOnly), e.Workstation.Host, count(len(e.Outcome.Pushed), "picture"))
 		}
 	}
 	fmt.Fprintf(d.out, "\nIt goes on every minute, with a new photo for somebody each time, until Ctrl-C. In another terminal:\n  photopush --config %s stale\n  photopush --config %s push u1005\n",

@@ -104,12 +104,12 @@ func notNil(m map[photopush.Reason]int) map[photopush.Reason]int {
 func printTally(w io.Writer, t *jobs.Tally) error {
 	r := newSyncResult(t)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s visited: %s pushed, %d in step already.\n", plural(r.Visited, "workstation"), plural(r.Pushed, "picture"), r.InStep)
+	fmt.Fprintf(&b, "%s visited: %s pushed, %d in step already.\n", count(r.Visited, "workstation"), count(r.Pushed, "picture"), r.InStep)
 	if len(r.Skipped) > 0 {
 		fmt.Fprintf(&b, "Left alone: %s.\n", byReason(r.Skipped))
 	}
 	if len(r.Offline) > 0 {
-		fmt.Fprintf(&b, "Waiting until they are on: %s: %s.\n", plural(len(r.Offline), "workstation"), someOf(r.Offline, 8))
+		fmt.Fprintf(&b, "Waiting until they are on: %s: %s.\n", count(len(r.Offline), "workstation"), someOf(r.Offline, 8))
 	}
 	if len(r.Failed) > 0 {
 		fmt.Fprintf(&b, "Failed: %s.\n", byReason(r.Failed))
@@ -132,13 +132,6 @@ func byReason(m map[photopush.Reason]int) string {
 		parts = append(parts, fmt.Sprintf("%s %d", r, m[r]))
 	}
 	return strings.Join(parts, ", ")
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func someOf(names []string, most int) string {

@@ -32,9 +32,9 @@ type parts struct {
 
 // open reads the configuration and builds everything. Close ends it.
 func (a *app) open(ctx context.Context) (_ *parts, err error) {
-	c, err := config.Load(a.ConfigFile)
+	c, err := loadConfig(a.ConfigFile)
 	if err != nil {
-		return nil, withExit(exitUsage, err)
+		return nil, err
 	}
 	p := &parts{config: c, directories: map[string]*directory.Directory{}}
 	defer func() {
