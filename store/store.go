@@ -55,6 +55,7 @@ type Store struct {
 	clock   func() time.Time
 	after   func(int)
 	commits atomic.Int64
+	closed  atomic.Bool
 
 	dbs []*sql.DB // to be closed
 	w   *writer
@@ -83,8 +84,11 @@ func Open(ctx context.Context, c Config, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close gives the files free. Leases it still holds stay: they are finished by whoever claimed them, or rescued.
+// Close gives the files free; the second time it does nothing. Leases it still holds end by their time, or by the next Rescue.
 func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
 	var errs []error
 	if s.w != nil {
 		errs = append(errs, s.w.close())

@@ -3,12 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 )
 
 // A writer is the one connection that writes, with the statements prepared on it.
 type writer struct {
 	turn   chan struct{} // holds a token while nobody writes
+	closed chan struct{}
 	conn   *sql.Conn
 	stmts  map[string]*sql.Stmt
 	synced bool // PRAGMA synchronous is FULL, not NORMAL
@@ -33,14 +35,15 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{turn: make(chan struct{}, 1), conn: conn, stmts: map[string]*sql.Stmt{}}
+	w := &writer{turn: make(chan struct{}, 1), closed: make(chan struct{}), conn: conn, stmts: map[string]*sql.Stmt{}}
 	w.turn <- struct{}{}
 	return w, nil
 }
 
-// close waits for the transaction that is running.
+// close waits for the transaction that is running; nothing is written after it.
 func (w *writer) close() error {
 	<-w.turn
+	close(w.closed)
 	for _, st := range w.stmts {
 		st.Close()
 	}
@@ -69,6 +72,8 @@ func (s *Store) writeDurably(ctx context.Context, op string, f func(t *tx) error
 func (s *Store) writeSynced(ctx context.Context, op string, durably bool, f func(t *tx) error) error {
 	select {
 	case <-s.w.turn:
+	case <-s.w.closed:
+		return s.fail(op, errors.New("the database is closed"))
 	case <-ctx.Done():
 		return s.fail(op, ctx.Err())
 	}

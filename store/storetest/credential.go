@@ -116,6 +116,7 @@ func twoAttempts(s *suite) {
 	}
 	pass(s.Store, s.another())
 	s.same("attempts", far.tries, 2)
+	s.same("attempts at once", far.most, 1)
 	pass(s.another())
 	s.same("attempts after another process", far.tries, 2)
 	s.wait(365 * 24 * time.Hour)
@@ -251,4 +252,24 @@ func stopAndClear(s *suite) {
 	s.same("text", stopped.Error(), `CORP\svc-push (basic) was rejected, and is not used again until its secret has changed: LDAP 49`)
 	s.ok(s.Clear(s.ctx, `Corp\Svc-Push`))
 	s.ok(s.Unused(s.ctx, credential, s.permit(1)))
+}
+
+// A corrected secret is tried where the old one was rejected, and nowhere else.
+func retryRejected(s *suite) {
+	s.company(4)
+	other := workstation(5)
+	other.Domain = "other.example"
+	s.ok(s.PutWorkstations(s.ctx, 1, []photopush.Workstation{other}))
+	later := s.now().Add(24 * time.Hour)
+	for n, reason := range map[int]photopush.Reason{1: photopush.Auth, 2: photopush.Denied, 3: "", 5: photopush.Auth} {
+		s.ok(s.Finish(s.ctx, photopush.Result{Claim: s.take(n), NextDue: later, Outcome: photopush.Outcome{Reason: reason, Contacted: true, Finished: s.now()}}))
+	}
+	s.wait(time.Hour)
+	changed := s.now()
+	s.wait(time.Hour)
+	s.ok(s.Finish(s.ctx, photopush.Result{Claim: s.take(4), NextDue: later, Outcome: photopush.Outcome{Reason: photopush.Auth, Contacted: true, Finished: s.now()}}))
+	s.ok(s.RetryRejected(s.ctx, domain, changed))
+	for n, due := range map[int]time.Time{1: s.now(), 2: later, 3: later, 4: later, 5: later} {
+		s.same(fmt.Sprintf("due of %d", n), s.record(n).Due, due)
+	}
 }

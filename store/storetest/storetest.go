@@ -63,6 +63,7 @@ func Run(t *testing.T, database Database) {
 		{"credential: another mark begins anew", anotherMark},
 		{"credential: permit ends", permitEnds},
 		{"credential: stop and clear", stopAndClear},
+		{"credential: a corrected secret is tried again", retryRejected},
 		{"cancelled", cancelled},
 	} {
 		t.Run(test.name, func(t *testing.T) {
