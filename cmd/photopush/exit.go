@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/photopush/photopush"
+	"github.com/photopush/photopush/directory"
 )
 
 // Exit codes; docs/exit-codes.md tells administrators.
@@ -57,7 +58,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitCredential
 	case reason == photopush.KDC, errors.Is(err, photopush.ErrNoDirectory):
 		return exitDirectory
-	case errors.Is(err, photopush.ErrUnknownUser), errors.Is(err, photopush.ErrUnknownWorkstation):
+	case errors.Is(err, photopush.ErrUnknownUser), errors.Is(err, photopush.ErrUnknownWorkstation), errors.Is(err, directory.ErrAmbiguous):
 		return exitNotFound
 	}
 	return exitInternal

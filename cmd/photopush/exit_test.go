@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/photopush/photopush"
+	"github.com/photopush/photopush/directory"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -27,6 +28,7 @@ func TestExitCodes(t *testing.T) {
 		"several faults":        {context.Background(), withExit(exitUsage, errors.Join(errors.New("one"), errors.New("two"))), 2, "photopush: one\nphotopush: two\n"},
 		"unknown user":          {context.Background(), fmt.Errorf("u1: %w", photopush.ErrUnknownUser), 3, "photopush: u1: no such user\n"},
 		"unknown workstation":   {context.Background(), fmt.Errorf("ws1: %w", photopush.ErrUnknownWorkstation), 3, "photopush: ws1: no such workstation\n"},
+		"ambiguous name":        {context.Background(), fmt.Errorf("ws1: %w", directory.ErrAmbiguous), 3, "photopush: ws1: " + directory.ErrAmbiguous.Error() + "\n"},
 		"credential":            {context.Background(), auth, 5, "photopush: bind dc1.corp.example: auth\n"},
 		"no domain controller":  {context.Background(), &photopush.Error{Reason: photopush.Offline, Op: "read", On: "corp.example", Err: photopush.ErrNoDirectory}, 6, "photopush: read corp.example: offline: no domain controller answers\n"},
 		"no KDC":                {context.Background(), &photopush.Error{Reason: photopush.KDC, On: "corp.example"}, 6, "photopush: corp.example: kdc\n"},
