@@ -82,7 +82,11 @@ func (w *Workstation) clone(t testing.TB, root string) error {
 	if err := w.do(t.Context(), "clone", base, w.dir); err != nil {
 		return err
 	}
-	return stop(base) // idle for the next clone
+	if err := stop(base); err != nil { // idle for the next clone
+		return err
+	}
+	// Wine writes its own DNS domain into the registry whenever it starts.
+	return w.do(t.Context(), "import", w.dir, filepath.Join(filepath.Dir(w.lab), "windows11.reg"))
 }
 
 // ensureBase makes the base workstation unless it is there. One that was left half-made is made again.

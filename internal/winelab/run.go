@@ -5,6 +5,7 @@ package winelab
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/photopush/photopush"
 )
@@ -99,7 +101,12 @@ func (w *Workstation) Keys(t testing.TB, key string) map[string]map[string]Regis
 func (w *Workstation) Import(t testing.TB, text string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "import.reg")
-	if err := os.WriteFile(file, []byte("Windows Registry Editor Version 5.00\n\n"+text), 0o600); err != nil {
+	// As regedit writes it, UTF-16 with a byte order mark: without, strings in hex would be taken for bytes of a code page.
+	b := []byte{0xff, 0xfe}
+	for _, u := range utf16.Encode([]rune("Windows Registry Editor Version 5.00\n\n" + text)) {
+		b = binary.LittleEndian.AppendUint16(b, u)
+	}
+	if err := os.WriteFile(file, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.do(t.Context(), "import", w.dir, file); err != nil {

@@ -34,10 +34,10 @@ func TestWorkstation(t *testing.T) {
 		}
 	})
 	t.Run("has a registry", func(t *testing.T) {
-		w.Import(t, "[HKEY_LOCAL_MACHINE\\SOFTWARE\\winelab\\below]\n\"a name\"=\"C:\\\\some data\"\n\"n\"=dword:00000007\n")
+		w.Import(t, "[HKEY_LOCAL_MACHINE\\SOFTWARE\\winelab\\below]\n\"a name\"=\"C:\\\\some data\"\n\"n\"=dword:00000007\n\"x\"=hex(2):25,00,50,00,25,00,00,00\n")
 		keys := w.Keys(t, `HKLM\SOFTWARE\winelab`)
 		got := keys[`HKEY_LOCAL_MACHINE\SOFTWARE\winelab\below`]
-		if got["a name"] != (RegistryValue{"REG_SZ", `C:\some data`}) || got["n"] != (RegistryValue{"REG_DWORD", "0x7"}) {
+		if got["a name"] != (RegistryValue{"REG_SZ", `C:\some data`}) || got["n"] != (RegistryValue{"REG_DWORD", "0x7"}) || got["x"] != (RegistryValue{"REG_EXPAND_SZ", "%P%"}) {
 			t.Errorf("read back %v", keys)
 		}
 		if q := w.Query(t, `HKLM\SOFTWARE\winelab-absent`); q != "" {

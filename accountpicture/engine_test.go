@@ -1,0 +1,279 @@
+//go:build unix
+
+package accountpicture_test
+
+import (
+	"bufio"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"unicode/utf16"
+
+	"github.com/photopush/photopush/accountpicture"
+	"github.com/photopush/photopush/accountpicture/golden"
+	"github.com/photopush/photopush/internal/winelab"
+)
+
+// An engine is a workstation with the real PowerShell engine, which can be put into any state.
+type engine struct {
+	*winelab.Workstation
+}
+
+func newEngine(t *testing.T) engine { return engine{winelab.New(t)} }
+
+// verbs executes verbs, and gives their answers.
+func (e engine) verbs(t *testing.T, verbs []accountpicture.Verb, overrides ...string) []accountpicture.Answer {
+	t.Helper()
+	input, err := accountpicture.Encode(verbs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := e.Run(t.Context(), winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: input, Overrides: overrides})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := accountpicture.ParseAnswer(out.Stdout)
+	if err != nil {
+		t.Fatalf("%v\nstdout %s\nstderr %s", err, out.Stdout, out.Stderr)
+	}
+	return answers
+}
+
+// reset takes away what pairs can have left behind: the registry that they touch, and our folder.
+const reset = `[-HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\AccountPicture\Users]
+[HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\AccountPicture\Users]
+[-HKEY_LOCAL_MACHINE\SOFTWARE\wine-override]
+[-HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\Explorer]
+[-HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\CloudDomainJoin]
+[-HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList]
+`
+
+// seed puts the workstation into a pair's start, and returns the override that plays what Wine lacks; empty for none.
+func (e engine) seed(t *testing.T, s golden.State) (override string) {
+	t.Helper()
+	if err := os.RemoveAll(e.HostPath(golden.Home)); err != nil {
+		t.Fatal(err)
+	}
+	var reg strings.Builder
+	reg.WriteString(reset)
+	for n := 1; n <= 9; n++ {
+		fmt.Fprintf(&reg, "[-HKEY_USERS\\%s]\n", golden.User(n))
+	}
+	for _, k := range slices.Concat(golden.Standard.Keys, s.Keys) {
+		writeKey(&reg, k)
+	}
+	for _, f := range s.Folders {
+		if err := os.MkdirAll(e.HostPath(f), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.Import(t, reg.String())
+	for _, f := range s.Files {
+		if err := os.WriteFile(e.HostPath(f.Path), f.Content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key, sddl := range s.KeyDescriptors {
+		e.setKeyDescriptor(t, key, sddl)
+	}
+	if text := overrideText(s); text != "" {
+		return e.Override(t, text)
+	}
+	return ""
+}
+
+func writeKey(reg *strings.Builder, k golden.Key) {
+	path := strings.Replace(k.Path, "HKLM", "HKEY_LOCAL_MACHINE", 1)
+	path = strings.Replace(path, "HKU", "HKEY_USERS", 1)
+	fmt.Fprintf(reg, "\n[%s]\n", path)
+	for _, v := range k.Values {
+		data := ""
+		switch v.Kind {
+		case "sz":
+			data = "hex(1):" + commas(utf16Bytes(v.Data))
+		case "expand_sz":
+			data = "hex(2):" + commas(utf16Bytes(v.Data))
+		case "dword":
+			n, err := strconv.ParseUint(v.Data, 10, 32)
+			if err != nil {
+				panic(err)
+			}
+			data = fmt.Sprintf("dword:%08x", n)
+		case "binary":
+			b, err := hex.DecodeString(v.Data)
+			if err != nil {
+				panic(err)
+			}
+			data = "hex:" + commas(b)
+		}
+		fmt.Fprintf(reg, "%q=%s\n", v.Name, data)
+	}
+}
+
+func utf16Bytes(s string) []byte {
+	var b []byte
+	for _, u := range append(utf16.Encode([]rune(s)), 0) {
+		b = append(b, byte(u), byte(u>>8))
+	}
+	return b
+}
+
+func commas(b []byte) string {
+	parts := make([]string, len(b))
+	for i, c := range b {
+		parts[i] = fmt.Sprintf("%02x", c)
+	}
+	return strings.Join(parts, ",")
+}
+
+// setKeyDescriptor changes the DACL of a key, as an administrator of the workstation would.
+func (e engine) setKeyDescriptor(t *testing.T, key, sddl string) {
+	t.Helper()
+	path, _ := strings.CutPrefix(key, `HKLM\`)
+	command := fmt.Sprintf(`powershell -Command "`+
+		`$k=[Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine','Registry64').OpenSubKey('%s',[Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree,[Security.AccessControl.RegistryRights]'ChangePermissions, ReadPermissions');`+
+		`$s=[Security.AccessControl.RegistrySecurity]::new();$s.SetSecurityDescriptorSddlForm('%s','Access');$k.SetAccessControl($s);'done'"`,
+		path, sddl[strings.Index(sddl, "D:"):])
+	out, err := e.Run(t.Context(), winelab.Run{CommandLine: command})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(out.Stdout)) != "done" {
+		t.Fatalf("change the DACL of %s: %s%s", key, out.Stdout, out.Stderr)
+	}
+}
+
+// overrideText are functions in place of the script's own: descriptors and links as the state has them, effects that fail.
+func overrideText(s golden.State) string {
+	var b strings.Builder
+	if len(s.Descriptors) > 0 {
+		b.WriteString("function Get-PathSddl([string] $path) {\n")
+		for path, sddl := range s.Descriptors {
+			fmt.Fprintf(&b, "  if ($path.TrimEnd('\\') -eq '%s') { return '%s' }\n", strings.TrimRight(path, `\`), sddl)
+		}
+		b.WriteString("  Shipped-Get-PathSddl $path\n}\n")
+	}
+	if len(s.Links) > 0 {
+		b.WriteString("function Get-PathAttributes([string] $path) {\n")
+		for _, path := range s.Links {
+			fmt.Fprintf(&b, "  if ($path.TrimEnd('\\') -eq '%s') { return [IO.FileAttributes]'Directory, ReparsePoint' }\n", path)
+		}
+		b.WriteString("  Shipped-Get-PathAttributes $path\n}\n")
+	}
+	for _, f := range s.Faults {
+		b.WriteString(faultText(f.Effect, f.Call, before, fmt.Sprintf("throw [IO.IOException]::new('a fault', [int] 0x%08x)", f.HResult)))
+	}
+	return b.String()
+}
+
+// Where a fault stands.
+const (
+	before = "before"
+	after  = "after"
+)
+
+// faultText is a function that does what the effect does, and at its n-th call something else before or after that.
+func faultText(effect string, call int, where, action string) string {
+	first, last := "", ""
+	hit := fmt.Sprintf("  if ($run['calls'] -eq %d) { %s }\n", call, action)
+	if where == before {
+		first = hit
+	} else {
+		last = hit
+	}
+	return fmt.Sprintf("function %s {\n  $run['calls'] = 1 + $run['calls']\n%s  Shipped-%s @args\n%s}\n", effect, first, effect, last)
+}
+
+// hold lets another process of the workstation open a file for itself alone, until the test calls what it returns.
+func (e engine) hold(t *testing.T, path string) (release func()) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), e.Powershell(), "-Command",
+		fmt.Sprintf("$f=[IO.File]::Open('%s','Open','ReadWrite','None');'held';[Threading.Thread]::Sleep(300000)", path))
+	cmd.Env = e.Environ()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	release = func() {
+		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Error(err)
+		}
+		_ = cmd.Wait() // it was killed
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if strings.TrimSpace(line) != "held" {
+		release()
+		t.Fatalf("hold %s: %q, %v", path, line, err)
+	}
+	return release
+}
+
+// keys reads everything below AccountPicture\Users, with a program that is not ours.
+func (e engine) keys(t *testing.T) []golden.Key {
+	t.Helper()
+	var keys []golden.Key
+	for path, values := range e.Keys(t, golden.UsersKey) {
+		k := golden.Key{Path: strings.Replace(path, "HKEY_LOCAL_MACHINE", "HKLM", 1)}
+		for name, v := range values {
+			k.Values = append(k.Values, goldenValue(t, name, v))
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+func goldenValue(t *testing.T, name string, v winelab.RegistryValue) golden.Value {
+	t.Helper()
+	kinds := map[string]string{"REG_SZ": "sz", "REG_EXPAND_SZ": "expand_sz", "REG_DWORD": "dword", "REG_BINARY": "binary"}
+	data := v.Data
+	switch v.Type {
+	case "REG_DWORD":
+		n, err := strconv.ParseUint(data, 0, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = strconv.FormatUint(n, 10)
+	case "REG_BINARY":
+		data = strings.ToLower(data)
+	}
+	return golden.Value{Name: name, Kind: kinds[v.Type], Data: data}
+}
+
+// tree lists our folders and files, seen from outside the workstation.
+func (e engine) tree(t *testing.T) (folders []string, files []golden.File) {
+	t.Helper()
+	root := e.HostPath(golden.Home)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path == root {
+			return fs.SkipAll
+		}
+		if err != nil {
+			return err
+		}
+		windows := golden.Home + strings.ReplaceAll(strings.TrimPrefix(path, root), "/", `\`)
+		if d.IsDir() {
+			folders = append(folders, windows)
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		files = append(files, golden.File{Path: windows, Content: content})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folders, files
+}
