@@ -255,13 +255,17 @@ func (s *Store) SetVerify(ctx context.Context, only []photopush.GUID) error {
 	})
 }
 
-// NextDue says when the next workstation is due (zero: none is planned), how many are due now, and how many are leased. A lease that ended and
-// was not claimed again counts as leased, and is due when it ended.
-func (s *Store) NextDue(ctx context.Context) (next time.Time, due, leased int, err error) {
+// NextDue says when the next workstation is due (zero: none is planned) and how many are due now, of these domains or, without any, of all; and how many
+// of all are leased. A lease that ended and was not claimed again counts as leased, and is due when it ended.
+func (s *Store) NextDue(ctx context.Context, domains ...string) (next time.Time, due, leased int, err error) {
+	where := claimable
+	if len(domains) > 0 {
+		where += " AND w.domain IN (" + marks(len(domains)) + ")"
+	}
 	var first, ends int64
 	err = s.r.QueryRowContext(ctx, `SELECT coalesce(min(w.due), 0), count(*) FILTER (WHERE w.due <= ?),
 		(SELECT count(*) FROM workstation WHERE lease_until > 0), (SELECT coalesce(min(lease_until), 0) FROM workstation WHERE lease_until > 0)
-		FROM workstation w WHERE `+claimable, s.now()).Scan(&first, &due, &leased, &ends)
+		FROM workstation w WHERE `+where, append([]any{s.now()}, anys(domains)...)...).Scan(&first, &due, &leased, &ends)
 	if ends > 0 && (first == 0 || ends < first) {
 		first = ends
 	}

@@ -97,6 +97,11 @@ func finishAndDue(s *suite) {
 	}
 }
 
+// A hostile error has a text that a workstation chose.
+type hostile string
+
+func (h hostile) Error() string { return string(h) }
+
 func finishKeepsAttempts(s *suite) {
 	s.company(1)
 	fail := func(attempts int, r photopush.Reason, contacted bool, err error) photopush.WorkstationRecord {
@@ -114,7 +119,7 @@ func finishKeepsAttempts(s *suite) {
 	first := s.now()
 	s.same("off", []time.Time{w.LastContact, w.LastSuccess, w.FirstFailed}, []time.Time{good, good, first})
 	s.same("why", string(w.Reason)+" "+w.Detail, "offline no answer")
-	w = fail(1, photopush.Denied, true, errors.New("denied\r\n"))
+	w = fail(1, photopush.Denied, true, hostile("denied\r\n"))
 	denied := s.now()
 	s.same("denied", []time.Time{w.LastContact, w.LastSuccess, w.FirstFailed}, []time.Time{denied, good, first})
 	w = fail(0, "", true, nil)
