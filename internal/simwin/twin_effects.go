@@ -50,7 +50,7 @@ type FaultKind int
 const (
 	Throw FaultKind = iota // the function throws an exception with HResult
 	Exit                   // the process ends here, without a word
-	Torn                   // for Write-PictureFile: half of the bytes are written, then the process ends
+	Torn                   // for Write-PictureFile: half of the bytes are written, then the process ends; elsewhere it ends before the effect
 	Hold                   // the process stands still until Release is closed
 )
 
