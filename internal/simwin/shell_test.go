@@ -187,7 +187,7 @@ func TestQuotas(t *testing.T) {
 	c.create("", "")
 	c.shell = ""
 	c.wantFault(codeMaxShells, actionCreate, "", `<rsp:Shell><rsp:InputStreams>stdin</rsp:InputStreams></rsp:Shell>`)
-	c.user, c.password = "svc@corp.example", "domain"
+	c.user, c.password = "other", "one"
 	c.create("", "")
 	c.user, c.password = "admin", "right"
 	c.shell = first
