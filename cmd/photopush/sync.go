@@ -33,6 +33,9 @@ func (c *syncCommand) Run(ctx context.Context, a *app) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	tally, passErr := a.pass(ctx, p.jobs, c.Verify)
+	if passErr != nil && c.Format == "text" && tally.Visited == 0 && len(tally.Offline) == 0 && len(tally.Unfinished) == 0 {
+		return passErr // it says all: no visit was tried, and why
+	}
 	if err := c.print(a.Stdout, tally); err != nil {
 		return errors.Join(passErr, err)
 	}
