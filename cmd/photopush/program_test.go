@@ -11,8 +11,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/photopush/photopush/internal/lab"
 )
 
 // A suite is this package's tests. When they have run, it takes away the program that they may have built.
@@ -46,8 +44,8 @@ var buildProgram = sync.OnceValues(func() (string, error) {
 // builtTime is more than any command of a small company takes; what hangs is killed then, and the test fails.
 const builtTime = 2 * time.Minute
 
-// built runs a command of the program that an administrator would run, in a process of its own.
-func built(t *testing.T, c *lab.Company, args ...string) ran {
+// built runs a command of the program with a configuration, as an administrator would, in a process of its own.
+func built(t *testing.T, config string, args ...string) ran {
 	t.Helper()
 	program, err := buildProgram()
 	if err != nil {
@@ -56,7 +54,7 @@ func built(t *testing.T, c *lab.Company, args ...string) ran {
 	ctx, cancel := context.WithTimeout(t.Context(), builtTime)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, append([]string{"--config", c.ConfigFile}, args...)...)
+	cmd := exec.CommandContext(ctx, program, append([]string{"--config", config}, args...)...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()
 	if exit, failed := errors.AsType[*exec.ExitError](err); failed && exit.Exited() {
@@ -69,9 +67,9 @@ func built(t *testing.T, c *lab.Company, args ...string) ran {
 }
 
 // mustBuilt runs a command that has to end with exit code 0 and nothing to say on standard error.
-func mustBuilt(t *testing.T, c *lab.Company, args ...string) ran {
+func mustBuilt(t *testing.T, config string, args ...string) ran {
 	t.Helper()
-	r := built(t, c, args...)
+	r := built(t, config, args...)
 	if r.code != 0 || r.stderr != "" {
 		t.Fatalf("photopush %v: exit code %d\n%s%s", args, r.code, r.stdout, r.stderr)
 	}

@@ -235,7 +235,7 @@ func TestWine(t *testing.T) {
 }
 
 func (c *wineCompany) testSync(t *testing.T) {
-	r := mustBuilt(t, c.Company, "sync")
+	r := mustBuilt(t, c.ConfigFile, "sync")
 	if want := "2 workstations visited: 4 pictures pushed, 0 in step already.\n"; r.stdout != want {
 		t.Errorf("sync prints %q, want %q", r.stdout, want)
 	}
@@ -280,7 +280,7 @@ func (c *wineCompany) testPush(t *testing.T) {
 	if err := c.NewPhoto(p, 5001); err != nil {
 		t.Fatal(err)
 	}
-	r := mustBuilt(t, c.Company, "push", "u1001")
+	r := mustBuilt(t, c.ConfigFile, "push", "u1001")
 	lines := slices.Sorted(strings.Lines(r.stdout))
 	want := []string{"u1001: ws0001.corp.example: applied, shows at next sign-in\n", "u1001: ws0002.corp.example: applied, shows at next sign-in\n"}
 	if !slices.Equal(lines, want) {
@@ -310,7 +310,7 @@ func (c *wineCompany) testVerify(t *testing.T) {
 // verify looks at every workstation, and tells what the pass did.
 func (c *wineCompany) verify(t *testing.T) (r syncResult) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(mustBuilt(t, c.Company, "sync", "--verify", "--format", "json").stdout), &r); err != nil {
+	if err := json.Unmarshal([]byte(mustBuilt(t, c.ConfigFile, "sync", "--verify", "--format", "json").stdout), &r); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -364,7 +364,7 @@ func (c *wineCompany) testLost(t *testing.T, number uint32, goesOn bool) {
 	if err := w.Server.SetFault(faults...); err != nil {
 		t.Fatal(err)
 	}
-	r := built(t, c.Company, "sync", "--format", "json")
+	r := built(t, c.ConfigFile, "sync", "--format", "json")
 	var result syncResult
 	if err := json.Unmarshal([]byte(r.stdout), &result); err != nil {
 		t.Fatalf("exit code %d, %v\n%s%s", r.code, err, r.stdout, r.stderr)
