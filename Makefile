@@ -15,7 +15,7 @@ build:
 	$(IN) go build -trimpath -o bin/photopush ./cmd/photopush
 
 test: deps lint
-	$(IN) scripts/with-summary go test -race -count=1 -timeout=20m ./...
+	$(IN) scripts/with-summary go test -race -count=1 -parallel=8 -timeout=20m ./...
 
 bench:
 	$(IN) scripts/with-summary scripts/bench
