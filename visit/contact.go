@@ -2,6 +2,7 @@ package visit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,30 +19,37 @@ type contact struct {
 	w       photopush.Workstation
 	session Session
 	inv     *photopush.Inventory
+	learnt  bool // the workstation has said something of inv in this visit
+	again   bool // this is the second round: there is no third
 	out     photopush.Outcome
-	failed  map[photopush.SID]error // users who get nothing more in this visit, and why
+	failed  map[photopush.SID]error // users who get nothing more in this round, and why
 }
 
-// run executes verbs in one process, and takes over what was read back, also of a run that stopped half-way.
+// run executes verbs in one process, and takes over what was read back, also of a run that stopped half-way. What it changed by
+// then is not all known; the next visit begins by looking.
 func (c *contact) run(ctx context.Context, verbs []accountpicture.Verb) error {
+	err := c.execute(ctx, verbs)
+	c.out.Unread = c.out.Unread || err != nil && changes(verbs)
+	return err
+}
+
+func (c *contact) execute(ctx context.Context, verbs []accountpicture.Verb) error {
 	input, err := accountpicture.Encode(verbs)
 	if err != nil {
 		return &photopush.Error{Reason: photopush.Internal, Op: "encode verbs for", On: c.w.Host, Err: err}
 	}
 	out, err := c.session.Run(ctx, accountpicture.CommandLine, input)
 	if err != nil {
-		c.out.Unread = c.out.Unread || changes(verbs) && lost(err)
 		return err
 	}
 	answers, err := accountpicture.ParseAnswer(out.Stdout)
 	if err != nil {
-		c.out.Unread = c.out.Unread || changes(verbs)
 		return &photopush.Error{Reason: photopush.Script, Op: "run script on", On: c.w.Host,
 			Err: fmt.Errorf("%w (exit code %d%s)", err, out.ExitCode, excerpt(out.Stderr))}
 	}
 	inv, err := accountpicture.Apply(c.inv, verbs, answers, c.Now().UTC())
 	if inv != nil {
-		c.inv = inv
+		c.inv, c.learnt = inv, true
 	}
 	return err
 }
@@ -63,8 +71,8 @@ func (c *contact) readBack() {
 	}
 }
 
-// wishes fetches the picture sets of the pairs that differ.
-func (c *contact) wishes(ctx context.Context) []accountpicture.Wish {
+// wishes fetches the picture sets of the pairs that differ. Its error is ctx's.
+func (c *contact) wishes(ctx context.Context) ([]accountpicture.Wish, error) {
 	var wishes []accountpicture.Wish
 	for i := range c.out.Pairs {
 		p := &c.out.Pairs[i]
@@ -76,14 +84,37 @@ func (c *contact) wishes(ctx context.Context) []accountpicture.Wish {
 			continue
 		}
 		set, err := c.Pictures.Set(ctx, p.User, p.Want.Digest())
-		if err != nil {
-			c.fail(p.User, err)
+		switch {
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("get the picture of %s: %w", p.User, ctx.Err())
+		case err != nil:
+			c.noPicture(p, err)
 			continue
 		}
 		p.Want = photopush.Want(set.Digest) // the photo may have changed since the pass
 		wishes = append(wishes, accountpicture.Wish{User: p.User, Set: set})
 	}
-	return wishes
+	return wishes, nil
+}
+
+// A PictureError is why a picture could not be had; the workstation has no part in it.
+type PictureError struct{ Err error }
+
+func (e *PictureError) Error() string { return e.Err.Error() }
+func (e *PictureError) Unwrap() error { return e.Err }
+
+// noPicture: a person who has no good photo any more is left alone, as the next pass would decide too. Everything else is a failure, which
+// must not be taken for the workstation's own: a domain controller that does not answer does not make the workstation an offline one.
+func (c *contact) noPicture(p *photopush.Pair, err error) {
+	reason := photopush.ReasonOf(err)
+	switch reason {
+	case photopush.NoPhoto, photopush.BadPhoto, photopush.OutOfScope:
+		p.Want, p.Reason, p.Detail = photopush.Leave, reason, photopush.Detail(err)
+		return
+	case photopush.Offline, photopush.NeverReachable, photopush.DNS, photopush.Timeout:
+		reason = photopush.KDC
+	}
+	c.fail(p.User, &photopush.Error{Reason: reason, Op: "get the picture of", On: string(p.User), Err: &PictureError{err}})
 }
 
 // keepOriginals has the values of the users whom we write for the first time stored before that.
@@ -91,8 +122,10 @@ func (c *contact) keepOriginals(ctx context.Context, wishes []accountpicture.Wis
 	var first []photopush.Pair
 	for _, w := range wishes {
 		p := c.pair(w.User)
-		if p.Original == nil && p.Have == "" {
-			p.Original = append([]photopush.Value{}, c.inv.Account(p.User).Values...)
+		if p.Original != nil || p.Have != "" {
+			continue
+		}
+		if p.Original = accountpicture.Original(c.inv, p.User); p.Original != nil {
 			first = append(first, *p)
 		}
 	}
@@ -110,40 +143,54 @@ func (c *contact) push(ctx context.Context, wishes []accountpicture.Wish) error 
 			return err
 		}
 		if len(verbs) == 0 {
-			return c.firstFailure()
+			return c.verdict(wishes)
 		}
 		err = c.run(ctx, verbs)
 		c.countPushed()
 		user, ofUser := accountpicture.FailedUser(err)
 		switch {
 		case err == nil:
-			return c.firstFailure()
-		case !ofUser || !isolated(err):
+			return c.verdict(wishes)
+		case !ofUser || !c.isolated(err):
 			return err
 		}
 		c.fail(user, err)
 	}
-	return c.firstFailure()
+	return c.verdict(wishes)
 }
 
 func (c *contact) countPushed() {
 	for i := range c.out.Pairs {
 		p := &c.out.Pairs[i]
 		have := accountpicture.Have(c.inv, p.User)
-		if have != p.Have && have != "" && have == p.Want.Digest() {
+		if have != p.Have && have != "" && have == p.Want.Digest() && !slices.Contains(c.out.Pushed, p.User) {
 			c.out.Pushed = append(c.out.Pushed, p.User)
 		}
 		p.Have = have
 	}
 }
 
-// isolated tells whether a failure concerns one user only, so that the others may go on.
-func isolated(err error) bool {
+// isolated tells whether a failure concerns one user only, so that the others may go on. A conflict of one user does once looking again did
+// not help: something there may fight for his picture for ever.
+func (c *contact) isolated(err error) bool {
 	switch photopush.ReasonOf(err) {
 	case photopush.Denied, photopush.Script, photopush.UnsafePath:
 		return true
+	case photopush.Conflict:
+		return c.again
 	}
 	return false
+}
+
+// verdict is the failure of a user; a wish that was done and yet does not show is one too.
+func (c *contact) verdict(wishes []accountpicture.Wish) error {
+	for _, w := range c.without(wishes) {
+		if !c.pair(w.User).InStep() {
+			c.fail(w.User, &photopush.Error{Reason: photopush.Conflict, Op: "read back picture of", On: string(w.User),
+				Err: errors.New("the workstation did what was asked, and yet does not show it")})
+		}
+	}
+	return c.failure()
 }
 
 // fail leaves a user out of the rest of the visit.
@@ -158,14 +205,18 @@ func (c *contact) without(wishes []accountpicture.Wish) []accountpicture.Wish {
 	return slices.DeleteFunc(slices.Clone(wishes), func(w accountpicture.Wish) bool { return c.failed[w.User] != nil })
 }
 
-// firstFailure is the failure of the first pair that has one.
-func (c *contact) firstFailure() error {
+// failure is that of the first pair that has one; a conflict goes before others, since looking again may help.
+func (c *contact) failure() (first error) {
 	for _, p := range c.out.Pairs {
-		if err := c.failed[p.User]; err != nil {
+		err := c.failed[p.User]
+		if photopush.ReasonOf(err) == photopush.Conflict {
 			return err
 		}
+		if first == nil {
+			first = err
+		}
 	}
-	return nil
+	return first
 }
 
 func (c *contact) pair(user photopush.SID) *photopush.Pair {
@@ -187,11 +238,9 @@ func (c *contact) explain() {
 		if err == nil {
 			err = c.out.Err
 		}
-		if err == nil {
-			p.Reason, p.Detail = photopush.Conflict, "the workstation did what was asked, and yet does not show it"
-			continue
+		if err != nil {
+			p.Reason, p.Detail = reasonOf(err), photopush.Detail(err)
 		}
-		p.Reason, p.Detail = photopush.ReasonOf(err), photopush.Detail(err)
 	}
 }
 

@@ -59,26 +59,41 @@ func (v *Visitor) Visit(ctx context.Context, task photopush.Visit) photopush.Out
 	c := &contact{Visitor: v, w: task.Workstation, inv: task.Inventory}
 	c.out.Workstation, c.out.Started = task.Workstation.ID, v.Now().UTC()
 	if err := c.do(ctx); err != nil {
-		c.out.Reason, c.out.Err = photopush.ReasonOf(err), err
+		c.out.Reason, c.out.Err = reasonOf(err), err
 	}
-	c.out.Finished, c.out.Inventory = v.Now().UTC(), c.inv
+	c.out.Finished = v.Now().UTC()
+	if c.learnt {
+		c.out.Inventory = c.inv
+	}
 	c.explain()
 	return c.out
 }
 
+// reasonOf is the reason of a failure; one that comes of the caller's end says nothing of the workstation.
+func reasonOf(err error) photopush.Reason {
+	if errors.Is(err, context.Canceled) {
+		return photopush.Unknown
+	}
+	return photopush.ReasonOf(err)
+}
+
 // do connects, visits, and closes.
 func (c *contact) do(ctx context.Context) error {
+	if c.w.Host == "" {
+		return &photopush.Error{Reason: photopush.DNS, Op: "connect to", On: c.w.Name, Err: errors.New("the computer object has no dNSHostName")}
+	}
 	session, err := c.Remote.Open(ctx, c.w)
 	if err != nil {
 		c.out.Contacted = answered(err)
 		return err
 	}
 	c.session, c.out.Contacted = session, true
-	err = c.visit(ctx)
-	if closing := session.Close(context.WithoutCancel(ctx)); closing != nil {
-		c.Log.Debug("close session", "workstation", c.w.Host, "err", closing) // an open shell ends by its idle time
-	}
-	return err
+	defer func() {
+		if err := session.Close(context.WithoutCancel(ctx)); err != nil {
+			c.Log.Debug("close session", "workstation", c.w.Host, "err", err) // an open shell ends by its idle time
+		}
+	}()
+	return c.visit(ctx)
 }
 
 // answered tells whether the machine said anything at all.
@@ -95,11 +110,16 @@ func answered(err error) bool {
 
 // visit looks, plans and pushes; when something changed the picture in between it looks and plans again, once.
 func (c *contact) visit(ctx context.Context) error {
-	for try := 1; ; try++ {
+	for {
 		err := c.round(ctx)
-		if photopush.ReasonOf(err) != photopush.Conflict || try == 2 {
+		if photopush.ReasonOf(err) != photopush.Conflict {
 			return err
 		}
+		c.out.Unread = true // what was believed is not what is there
+		if c.again {
+			return err
+		}
+		c.again = true
 		c.Log.Debug("look again", "workstation", c.w.Host, "err", err)
 		if accountpicture.Locked(err) {
 			if err := wait(ctx, lockWait); err != nil {
@@ -122,9 +142,12 @@ func (c *contact) round(ctx context.Context) error {
 	}
 	c.out.Pairs = pairs
 	c.readBack()
-	wishes := c.wishes(ctx)
+	wishes, err := c.wishes(ctx)
+	if err != nil {
+		return err
+	}
 	if len(wishes) == 0 {
-		return c.firstFailure()
+		return c.failure()
 	}
 	if err := accountpicture.Preflight(c.inv); err != nil {
 		return err
@@ -144,10 +167,4 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// lost tells whether an error leaves open what happened on the workstation.
-func lost(err error) bool {
-	r := photopush.ReasonOf(err)
-	return r == photopush.Unknown || r == photopush.Timeout || errors.Is(err, context.Canceled)
 }
