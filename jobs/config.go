@@ -3,6 +3,7 @@ package jobs
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -21,7 +22,7 @@ type Config struct {
 // Validate reports every fault; path is the section's place in the configuration.
 func (c *Config) Validate(path string) error {
 	var errs []error
-	if _, err := cron.ParseStandard(c.Schedule); err != nil {
+	if _, err := c.schedule(); err != nil {
 		errs = append(errs, fmt.Errorf("%s.schedule is %q, want a cron expression of five fields such as \"0 * * * *\": %w", path, c.Schedule, err))
 	}
 	if _, err := time.LoadLocation(c.TimeZone); err != nil {
@@ -44,6 +45,18 @@ func (c *Config) Validate(path string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// schedule reads Schedule. A zone in it is refused before cron sees it, which panics at one without fields; so is a day that never comes.
+func (c *Config) schedule() (cron.Schedule, error) {
+	if strings.Contains(c.Schedule, "TZ=") {
+		return nil, errors.New("the zone belongs into time_zone")
+	}
+	s, err := cron.ParseStandard(c.Schedule)
+	if err == nil && s.Next(time.Now()).IsZero() {
+		err = errors.New("that day never comes")
+	}
+	return s, err
 }
 
 // lease is how long a claim holds: longer than the visit's deadline, so that no visit outlives its lease.

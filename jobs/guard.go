@@ -45,6 +45,20 @@ func stopError(account string, stop *photopush.CredentialStop) error {
 	return &photopush.Error{Reason: photopush.Auth, Op: "use account", On: account, Err: stop}
 }
 
+// A refusal is why a workstation was not even asked: its visit counts for nothing, and is due as before.
+type refusal struct {
+	error
+	all bool // holds for every workstation of the domain: the credential must not be used, or its secret cannot be read
+}
+
+func (r *refusal) Unwrap() error { return r.error }
+
+// refused is the refusal in err's chain; nil when there is none.
+func refused(err error) *refusal {
+	r, _ := errors.AsType[*refusal](err)
+	return r
+}
+
 // A guarded remote asks the guard before it signs in anywhere, and tells it how that went.
 type guarded struct {
 	visit.Remote
@@ -55,10 +69,15 @@ type guarded struct {
 func (g *guarded) Open(ctx context.Context, w photopush.Workstation) (visit.Session, error) {
 	c, err := g.logon.credential()
 	if err != nil {
-		return nil, err
+		return nil, &refusal{err, true}
 	}
 	token, err := g.guard.Permit(ctx, c, w.ID)
-	if err != nil {
+	switch {
+	case stops(err):
+		return nil, &refusal{err, true}
+	case ctx.Err() != nil && err != nil: // the visit's time went by in waiting for others
+		return nil, &refusal{err, false}
+	case err != nil:
 		return nil, err
 	}
 	session, err := g.Remote.Open(ctx, w)
@@ -82,14 +101,14 @@ func (g *guarded) tell(ctx context.Context, c photopush.Credential, token string
 			return fmt.Errorf("count rejected credential: %w", errors.Join(err, opened))
 		}
 		if stop != nil {
-			return stopError(c.Account, stop)
+			return &refusal{stopError(c.Account, stop), true}
 		}
 		return nil
 	}
 	return g.guard.Unused(ctx, c, token)
 }
 
-// stops tells whether err says that a credential must not be used any more, anywhere.
+// stops tells whether the guard's error says that a credential must not be used any more, anywhere.
 func stops(err error) bool {
 	stop, ok := errors.AsType[*photopush.CredentialStop](err)
 	return ok && !stop.Since.IsZero() // without a time it was one workstation that is not asked again

@@ -23,6 +23,8 @@ type Directory interface {
 	Users(ctx context.Context, yield func(photopush.User, []photopush.Photo) error) error
 	// Workstations yields the computers in scope.
 	Workstations(ctx context.Context, yield func(photopush.Workstation) error) error
+	// Workstation finds one computer in scope by host or short name; ErrUnknownWorkstation is in the chain when there is none.
+	Workstation(ctx context.Context, name string) (photopush.Workstation, error)
 	// User finds one user in scope by account name, UPN, DOMAIN\account or SID; ErrUnknownUser is in the chain when there is none.
 	User(ctx context.Context, name string) (photopush.User, []photopush.Photo, error)
 }
@@ -65,4 +67,13 @@ func (j *Jobs) domain(name string) *Domain {
 		}
 	}
 	return nil
+}
+
+// names are those of all configured domains. The database may know workstations of others, which nobody visits any more.
+func (j *Jobs) names() []string {
+	names := make([]string, len(j.Domains))
+	for i, d := range j.Domains {
+		names[i] = d.Name
+	}
+	return names
 }

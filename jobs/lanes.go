@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	photopush "github.com/photopush/photopush"
@@ -34,8 +35,8 @@ func (j *Jobs) visitDue(ctx context.Context) error {
 		}
 	}
 	err := l.work(ctx)
-	for _, stop := range l.stopped {
-		err = errors.Join(err, stop)
+	for _, d := range j.Domains {
+		err = errors.Join(err, l.stopped[d.Name])
 	}
 	return err
 }
@@ -81,17 +82,14 @@ func (l *lanes) start(ctx context.Context) (busy bool, err error) {
 		return false, nil
 	}
 	claims, err := l.Store.Claim(ctx, photopush.ClaimRequest{Limit: free, Lease: l.Config.lease(), MaxInFlight: l.Config.Visits, Domains: domains})
-	if err != nil {
-		return false, err
-	}
-	for _, c := range claims {
+	for _, c := range claims { // also those that came with an error: they are ours
 		l.flying++
 		go func() { l.results <- l.visit(ctx, c) }()
 	}
-	if len(claims) > 0 || l.flying > 0 {
-		return false, nil
+	if err != nil || l.flying > 0 {
+		return false, err
 	}
-	_, due, leased, err := l.Store.NextDue(ctx)
+	_, due, leased, err := l.Store.NextDue(ctx, domains...)
 	if err == nil && due > 0 && leased > 0 {
 		_, err = l.Store.Rescue(ctx)
 	}
@@ -123,25 +121,24 @@ func (l *lanes) gather() []photopush.Result {
 	}
 }
 
-// finish stores results. A visit that a stopped credential prevented is given back instead.
+// finish stores results. A visit that did not come about is given back instead.
 func (l *lanes) finish(ctx context.Context, rs []photopush.Result) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
 	var done []photopush.Result
+	var errs []error
 	for _, r := range rs {
-		if stops(r.Outcome.Err) {
+		if no := refused(r.Outcome.Err); no != nil && no.all {
 			w := r.Claim.Workstation
-			l.stopped[w.Domain] = fmt.Errorf("domain %s: %w", w.Domain, r.Outcome.Err)
+			l.stopped[w.Domain] = fmt.Errorf("domain %s: %w", w.Domain, no.error)
 		}
-		if unvisited(r.Outcome) {
-			if err := l.Store.Release(ctx, r.Claim); err != nil {
-				return err
-			}
+		if unvisited(ctx, r.Outcome) {
+			errs = append(errs, l.Store.Release(storing, r.Claim))
 			continue
 		}
 		done = append(done, r)
 	}
-	return l.store(ctx, done)
+	return errors.Join(append(errs, l.store(storing, done))...)
 }
 
 // drain ends what is under way when no more can be claimed or stored; what it cannot store another pass will find out.
@@ -183,49 +180,88 @@ func (j *Jobs) report(w photopush.Workstation, o photopush.Outcome) {
 	j.observe(Event{Kind: Visited, Workstation: w, Outcome: o})
 }
 
-// unvisited tells whether nothing at all was done: a stopped credential, or an end before the workstation was reached.
-func unvisited(o photopush.Outcome) bool {
-	return stops(o.Err) || !o.Contacted && errors.Is(o.Err, context.Canceled)
+// unvisited tells whether nothing at all was done: the workstation must not or could not be asked, or ctx ended before it was reached.
+func unvisited(ctx context.Context, o photopush.Outcome) bool {
+	return refused(o.Err) != nil || !o.Contacted && interrupted(ctx, o)
+}
+
+// interrupted tells whether the end of ctx is why a visit failed.
+func interrupted(ctx context.Context, o photopush.Outcome) bool {
+	return ctx.Err() != nil && o.Err != nil
 }
 
 // visit makes one visit within its deadline, and says what follows from it.
 func (j *Jobs) visit(ctx context.Context, c photopush.Claim) photopush.Result {
 	task := photopush.Visit{Workstation: c.Workstation, Inventory: c.Inventory}
-	if c.Verify {
+	if c.Verify || c.Inventory != nil && place(c.Workstation.ID, j.Config.VerifyEvery, c.Inventory.Taken).Before(j.Now()) {
 		task.Inventory = nil
 	}
-	outcome := j.contact(ctx, task)
-	r := photopush.Result{Claim: c, Outcome: outcome, Attempts: c.Attempts}
-	if outcome.Inventory != nil {
-		r.Sessions = j.Sessions(c.Workstation.ID, outcome.Inventory)
+	r := photopush.Result{Claim: c, Outcome: j.contact(ctx, task)}
+	if r.Outcome.Inventory != nil {
+		r.Sessions = j.Sessions(c.Workstation.ID, r.Outcome.Inventory)
 	}
 	j.schedule(ctx, &r)
 	return r
 }
 
-// schedule says when the workstation is due again.
+// schedule says when the workstation is due again. One in step is looked at again at its place in the interval, counted from the last look,
+// so that pushes in between do not put it off.
 func (j *Jobs) schedule(ctx context.Context, r *photopush.Result) {
 	now := j.Now().UTC()
-	id := r.Claim.Workstation.ID
-	if errors.Is(r.Outcome.Err, context.Canceled) && ctx.Err() != nil {
-		r.Outcome.Reason, r.NextDue, r.VerifyDue = photopush.Unknown, now, now
+	id, o := r.Claim.Workstation.ID, &r.Outcome
+	if interrupted(ctx, *o) {
+		o.Reason, r.Attempts, r.NextDue, r.VerifyDue = photopush.Unknown, r.Claim.Attempts, now, now
 		return
 	}
-	due, attempts := j.Config.next(id, r.Outcome.Reason, r.Claim.Attempts, now)
-	r.Attempts = attempts
-	if r.Outcome.Reason == "" {
-		r.VerifyDue = due
+	if o.Reason == "" {
+		r.VerifyDue = place(id, j.Config.VerifyEvery, looked(r, now))
 		return
 	}
-	r.NextDue, r.VerifyDue = due, due
+	due, attempts := j.Config.next(urgent(o), r.Claim.Attempts, now)
+	r.Attempts, r.NextDue, r.VerifyDue = attempts, due, due
 }
 
-func (j *Jobs) contact(ctx context.Context, task photopush.Visit) photopush.Outcome {
+// looked is when the inventory was taken that the outcome rests on.
+func looked(r *photopush.Result, now time.Time) time.Time {
+	for _, inv := range []*photopush.Inventory{r.Outcome.Inventory, r.Claim.Inventory} {
+		if inv != nil && inv.Taken.Before(now) {
+			return inv.Taken
+		}
+	}
+	return now
+}
+
+// urgent is the reason that decides the next try: of those of the workstation and its pairs one that passes soon, so that one user's
+// lasting trouble does not make the others wait. A picture that could not be had is such a one.
+func urgent(o *photopush.Outcome) photopush.Reason {
+	if _, ok := errors.AsType[*visit.PictureError](o.Err); ok {
+		return photopush.KDC
+	}
+	for _, p := range o.Pairs {
+		if !p.InStep() && p.Reason != "" && kindOf(p.Reason) == soon {
+			return p.Reason
+		}
+	}
+	return o.Reason
+}
+
+// contact visits the workstation. A panic is a fault of one visit, not of all others.
+func (j *Jobs) contact(ctx context.Context, task photopush.Visit) (o photopush.Outcome) {
+	started := j.Now().UTC()
+	fail := func(reason photopush.Reason, err error) photopush.Outcome {
+		err = &photopush.Error{Reason: reason, Op: "visit", On: task.Workstation.Host, Err: err}
+		return photopush.Outcome{Workstation: task.Workstation.ID, Started: started, Finished: j.Now().UTC(), Reason: reason, Err: err}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			j.Log.Error("visit", "workstation", task.Workstation.Host, "panic", p, "stack", string(debug.Stack()))
+			o = fail(photopush.Internal, fmt.Errorf("panic: %v", p))
+			o.Unread = true
+		}
+	}()
 	d := j.domain(task.Workstation.Domain)
 	if d == nil {
-		err := &photopush.Error{Reason: photopush.OutOfScope, Op: "visit", On: task.Workstation.Host,
-			Err: fmt.Errorf("domain %s is not configured", task.Workstation.Domain)}
-		return photopush.Outcome{Workstation: task.Workstation.ID, Reason: err.Reason, Err: err}
+		return fail(photopush.OutOfScope, fmt.Errorf("domain %s is not configured", task.Workstation.Domain))
 	}
 	ctx, cancel := context.WithTimeout(ctx, j.Config.VisitDeadline)
 	defer cancel()

@@ -34,11 +34,8 @@ const (
 	daily      = 24 * time.Hour
 )
 
-// next says when a workstation is due again, and how many attempts count as failed by then.
-func (c *Config) next(id photopush.GUID, r photopush.Reason, attempts int, now time.Time) (due time.Time, failed int) {
-	if r == "" {
-		return place(id, c.VerifyEvery, now), 0
-	}
+// next says when a workstation is due again after a failure, and how many attempts count as failed by then.
+func (c *Config) next(r photopush.Reason, attempts int, now time.Time) (due time.Time, failed int) {
 	switch kindOf(r) {
 	case waits:
 		return now.Add(c.OfflineRetry + jitter(c.OfflineRetry/2)), attempts
@@ -50,12 +47,12 @@ func (c *Config) next(id photopush.GUID, r photopush.Reason, attempts int, now t
 }
 
 // place is the workstation's own place in the interval, so that a thousand are not visited in one second; at least half an
-// interval from now.
-func place(id photopush.GUID, every time.Duration, now time.Time) time.Time {
+// interval after the last look.
+func place(id photopush.GUID, every time.Duration, last time.Time) time.Time {
 	h := fnv.New64a()
 	h.Write([]byte(id)) // never fails
-	t := now.Truncate(every).Add(time.Duration(h.Sum64() % uint64(every)))
-	for t.Before(now.Add(every / 2)) {
+	t := last.Truncate(every).Add(time.Duration(h.Sum64() % uint64(every)))
+	for t.Before(last.Add(every / 2)) {
 		t = t.Add(every)
 	}
 	return t

@@ -16,7 +16,7 @@ func TestEveryReasonHasANextTry(t *testing.T) {
 	c, now := testConfig(), time.Date(2026, 11, 23, 4, 0, 0, 0, time.UTC)
 	for _, r := range photopush.Reasons() {
 		for attempts := range 100 {
-			due, failed := c.next("id", r, attempts, now)
+			due, failed := c.next(r, attempts, now)
 			wait := due.Sub(now)
 			if wait < time.Minute || wait > 31*time.Hour {
 				t.Fatalf("%s after %d attempts: again in %s", r, attempts, wait)
@@ -40,9 +40,8 @@ func TestNextTry(t *testing.T) {
 		{photopush.Conflict, 3, 16 * time.Minute, 20 * time.Minute},
 		{photopush.Unknown, 1 << 30, 24 * time.Hour, 30 * time.Hour},
 		{photopush.Denied, 0, 24 * time.Hour, 25 * time.Hour},
-		{"", 5, 84 * time.Hour, 252 * time.Hour},
 	} {
-		due, _ := c.next("id", s.reason, s.attempts, now)
+		due, _ := c.next(s.reason, s.attempts, now)
 		if wait := due.Sub(now); wait < s.shortest || wait > s.most {
 			t.Errorf("%q after %d attempts: again in %s, want %s to %s", s.reason, s.attempts, wait, s.shortest, s.most)
 		}

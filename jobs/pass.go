@@ -28,7 +28,7 @@ func (j *Jobs) Pass(ctx context.Context, verify bool) error {
 			return errors.Join(readErr, err)
 		}
 	}
-	_, due, _, err := j.Store.NextDue(ctx)
+	_, due, _, err := j.Store.NextDue(ctx, j.names()...)
 	if err != nil {
 		return errors.Join(readErr, err)
 	}
@@ -50,7 +50,7 @@ type Tally struct {
 // An Unfinished visit ended with a reason.
 type Unfinished struct {
 	Workstation photopush.Workstation
-	Outcome     photopush.Outcome
+	Outcome     photopush.Outcome // without inventory and pairs
 }
 
 // NeedsPerson tells whether somebody must act before the next try can go better.
@@ -63,12 +63,13 @@ func (t *Tally) Add(w photopush.Workstation, o photopush.Outcome) {
 	if o.Contacted {
 		t.Visited++
 	}
-	t.Pushed += len(o.Pushed)
 	failed := 0
 	for _, p := range o.Pairs {
 		switch {
 		case p.Want == photopush.Leave:
 			count(&t.Skipped, p.Reason)
+		case p.InStep() && slices.Contains(o.Pushed, p.User):
+			t.Pushed++
 		case p.InStep():
 			t.InStep++
 		default:
@@ -76,7 +77,6 @@ func (t *Tally) Add(w photopush.Workstation, o photopush.Outcome) {
 			count(&t.Failed, p.Reason)
 		}
 	}
-	t.InStep -= len(o.Pushed)
 	switch {
 	case o.Reason == "":
 		return
@@ -86,6 +86,7 @@ func (t *Tally) Add(w photopush.Workstation, o photopush.Outcome) {
 	case failed == 0:
 		count(&t.Failed, o.Reason)
 	}
+	o.Inventory, o.Pairs = nil, nil // thousands may fail
 	t.Unfinished = append(t.Unfinished, Unfinished{w, o})
 }
 

@@ -3,9 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	photopush "github.com/photopush/photopush"
@@ -51,7 +49,7 @@ func (j *Jobs) Push(ctx context.Context, r PushRequest, tell func(PushResult)) (
 			return user, err
 		}
 	}
-	j.pushAll(ctx, user.SID, targets, tell)
+	j.pushAll(ctx, user, targets, tell)
 	return user, ctx.Err()
 }
 
@@ -73,82 +71,7 @@ func (j *Jobs) readUser(ctx context.Context, name string) (photopush.UserRecord,
 		}
 		errs = append(errs, err)
 	}
-	return photopush.UserRecord{}, worst(errs)
-}
-
-// worst is the error that says most: that nobody has the name counts only when every domain says so.
-func worst(errs []error) error {
-	var other []error
-	for _, err := range errs {
-		if !errors.Is(err, photopush.ErrUnknownUser) {
-			other = append(other, err)
-		}
-	}
-	if len(other) > 0 {
-		return errors.Join(other...)
-	}
-	return errs[0]
-}
-
-// targets are the workstations to visit: the named ones, or those with a profile of the user.
-func (j *Jobs) targets(ctx context.Context, user photopush.UserRecord, names []string) ([]photopush.Workstation, error) {
-	if len(names) == 0 {
-		records, err := j.Store.WorkstationsOf(ctx, user.SID)
-		if err == nil && len(records) == 0 {
-			err = ErrNoWorkstation
-		}
-		return workstations(records), err
-	}
-	var targets []photopush.Workstation
-	var sessions []photopush.Session
-	now := j.Now().UTC()
-	for _, name := range names {
-		w, err := j.findWorkstation(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		targets = append(targets, w)
-		sessions = append(sessions, photopush.Session{Workstation: w.ID, User: user.SID, Source: SourceNamed, FirstSeen: now, LastSeen: now})
-	}
-	return targets, j.Store.PutSessions(ctx, sessions)
-}
-
-// findWorkstation looks the name up in the store, and then reads the directory's workstations anew: it may have been added since.
-func (j *Jobs) findWorkstation(ctx context.Context, name string) (photopush.Workstation, error) {
-	records, err := j.Store.FindWorkstations(ctx, name)
-	if errors.Is(err, photopush.ErrUnknownWorkstation) {
-		if err := j.readWorkstationsAnew(ctx); err != nil {
-			return photopush.Workstation{}, err
-		}
-		records, err = j.Store.FindWorkstations(ctx, name)
-	}
-	switch {
-	case err != nil:
-		return photopush.Workstation{}, err
-	case len(records) > 1:
-		var hosts []string
-		for _, r := range records {
-			hosts = append(hosts, r.Host)
-		}
-		return photopush.Workstation{}, fmt.Errorf("%w by just that name: %s may be %s", photopush.ErrUnknownWorkstation, name, strings.Join(hosts, " or "))
-	}
-	return records[0].Workstation, nil
-}
-
-func (j *Jobs) readWorkstationsAnew(ctx context.Context) error {
-	for _, d := range j.Domains {
-		err := j.asReader(ctx, d, func() error {
-			pass, err := j.Store.BeginPass(ctx, d.Name)
-			if err != nil {
-				return err
-			}
-			return j.readWorkstations(ctx, d, pass)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return photopush.UserRecord{}, worst(errs, photopush.ErrUnknownUser)
 }
 
 // planOne decides for one pair, as a pass would.
@@ -173,12 +96,15 @@ func (j *Jobs) planOne(ctx context.Context, w photopush.Workstation, user photop
 }
 
 // pushAll visits the targets side by side.
-func (j *Jobs) pushAll(ctx context.Context, user photopush.SID, targets []photopush.Workstation, tell func(PushResult)) {
+func (j *Jobs) pushAll(ctx context.Context, user photopush.UserRecord, targets []photopush.Workstation, tell func(PushResult)) {
 	var group sync.WaitGroup
 	var one sync.Mutex
 	lanes := make(chan struct{}, j.Config.Visits)
 	for _, w := range targets {
 		lanes <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
 		group.Go(func() {
 			defer func() { <-lanes }()
 			r := j.pushOne(ctx, user, w, &one)
@@ -190,9 +116,12 @@ func (j *Jobs) pushAll(ctx context.Context, user photopush.SID, targets []photop
 	group.Wait()
 }
 
-// pushOne waits for its turn at the workstation, visits it and stores the outcome.
-func (j *Jobs) pushOne(ctx context.Context, user photopush.SID, w photopush.Workstation, one *sync.Mutex) PushResult {
+// pushOne waits for its turn at the workstation, visits it and stores the outcome. Where there is nothing to push it visits nobody.
+func (j *Jobs) pushOne(ctx context.Context, user photopush.UserRecord, w photopush.Workstation, one *sync.Mutex) PushResult {
 	r := PushResult{Workstation: w}
+	if r.Err = pointless(user, w); r.Err != nil {
+		return r
+	}
 	claim, err := j.turn(ctx, w, one)
 	if err != nil {
 		r.Err = err
@@ -202,32 +131,52 @@ func (j *Jobs) pushOne(ctx context.Context, user photopush.SID, w photopush.Work
 	result := j.visit(ctx, claim)
 	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
-	if unvisited(result.Outcome) {
+	if unvisited(ctx, result.Outcome) {
 		err = j.Store.Release(storing, claim)
 	} else {
 		one.Lock()
 		err = j.store(storing, []photopush.Result{result})
 		one.Unlock()
 	}
-	r.take(user, result.Outcome)
+	r.take(user.SID, result.Outcome)
 	r.Err = errors.Join(r.Err, err)
 	return r
 }
 
+// pointless says why no visit could help, whatever it found there.
+func pointless(user photopush.UserRecord, w photopush.Workstation) error {
+	switch {
+	case !w.Enabled:
+		return &photopush.Error{Reason: photopush.OutOfScope, Op: "visit", On: w.Host, Err: errors.New("the computer account is disabled")}
+	case !user.Enabled:
+		return leave(w, photopush.OutOfScope, "the user's account is disabled")
+	case user.Digest == "":
+		return leave(w, user.PhotoReason, user.PhotoDetail)
+	}
+	return nil
+}
+
+func leave(w photopush.Workstation, reason photopush.Reason, detail string) error {
+	return &photopush.Error{Reason: reason, Op: "leave picture on", On: w.Host, Err: errors.New(detail)}
+}
+
+// take is what the outcome says of one user: his own reason, not that of others on the workstation.
 func (r *PushResult) take(user photopush.SID, o photopush.Outcome) {
-	r.Err = o.Err
-	for _, p := range o.Pairs {
-		if p.User != user {
-			continue
+	i := slices.IndexFunc(o.Pairs, func(p photopush.Pair) bool { return p.User == user })
+	if i < 0 {
+		if r.Err = o.Err; r.Err == nil {
+			r.Err = &photopush.Error{Reason: photopush.OutOfScope, Op: "push to", On: r.Workstation.Host, Err: errors.New("the user is not known there any more")}
 		}
-		r.Pair = p
-		switch {
-		case p.Want == photopush.Leave:
-			r.Err = &photopush.Error{Reason: p.Reason, Op: "leave picture on", On: r.Workstation.Host, Err: errors.New(p.Detail)}
-		case p.InStep():
-			r.Err = nil // whatever befell other users of the workstation
-			r.Pushed = slices.Contains(o.Pushed, user)
-		}
+		return
+	}
+	r.Pair = o.Pairs[i]
+	switch {
+	case r.Pair.Want == photopush.Leave:
+		r.Err = leave(r.Workstation, r.Pair.Reason, r.Pair.Detail)
+	case r.Pair.InStep():
+		r.Pushed = slices.Contains(o.Pushed, user)
+	default:
+		r.Err = &photopush.Error{Reason: r.Pair.Reason, Err: errors.New(r.Pair.Detail)}
 	}
 }
 
@@ -251,12 +200,4 @@ func (j *Jobs) turn(ctx context.Context, w photopush.Workstation, one *sync.Mute
 			return claim, err
 		}
 	}
-}
-
-func workstations(records []photopush.WorkstationRecord) []photopush.Workstation {
-	ws := make([]photopush.Workstation, len(records))
-	for i, r := range records {
-		ws[i] = r.Workstation
-	}
-	return ws
 }

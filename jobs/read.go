@@ -56,6 +56,16 @@ func (j *Jobs) asReader(ctx context.Context, d *Domain, read func() error) error
 	return err
 }
 
+// Read runs read, which asks the directory of a domain on behalf of a visit, under the same guard as a pass does: a stopped account is
+// not tried, and a rejection stops it.
+func (j *Jobs) Read(ctx context.Context, domain string, read func() error) error {
+	d := j.domain(domain)
+	if d == nil {
+		return &photopush.Error{Reason: photopush.OutOfScope, Op: "read directory of", On: domain, Err: errors.New("the domain is not configured")}
+	}
+	return j.asReader(ctx, d, read)
+}
+
 func (j *Jobs) readWorkstations(ctx context.Context, d *Domain, pass int64) error {
 	var batch []photopush.Workstation
 	put := func() error {
@@ -144,7 +154,8 @@ func (r *userReader) flush(ctx context.Context) error {
 // record is the user with what his photos give; known is what they gave before.
 func (j *Jobs) record(u photopush.User, photos []photopush.Photo, known photopush.UserRecord) photopush.UserRecord {
 	r := photopush.UserRecord{User: u, PhotoHash: photoHash(j.Recipe, photos)}
-	if r.PhotoHash == known.PhotoHash && (known.Digest != "" || known.PhotoReason != "") {
+	judged := known.Digest != "" || known.PhotoReason == photopush.NoPhoto || known.PhotoReason == photopush.BadPhoto
+	if r.PhotoHash == known.PhotoHash && judged {
 		r.Digest, r.PhotoReason, r.PhotoDetail = known.Digest, known.PhotoReason, known.PhotoDetail
 		return r
 	}

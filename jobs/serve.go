@@ -29,7 +29,7 @@ type Progress struct {
 
 // NewService reads the schedule.
 func NewService(j *Jobs) (*Service, error) {
-	schedule, err := cron.ParseStandard(j.Config.Schedule)
+	schedule, err := j.Config.schedule()
 	if err != nil {
 		return nil, fmt.Errorf("jobs.schedule: %w", err)
 	}
@@ -76,27 +76,41 @@ func (s *Service) Run(ctx context.Context) error {
 
 // between waits for the next pass, and until then visits what becomes due. Its error is ctx's.
 func (s *Service) between(ctx context.Context, pass time.Time) error {
-	for {
-		wait := pass.Sub(s.Now())
-		next, _, _, err := s.Store.NextDue(ctx)
-		if err != nil {
-			s.Log.Error("ask what is due", "err", err)
-		}
-		early := err == nil && !next.IsZero() && next.Before(pass)
-		if early {
-			wait = max(next.Sub(s.Now()), time.Second)
-		}
-		if err := pause(ctx, wait); err != nil {
+	var said string
+	for s.Now().Before(pass) {
+		if err := pause(ctx, s.untilDue(ctx, pass)); err != nil {
 			return err
 		}
-		if !early {
-			return nil
+		if !s.Now().Before(pass) {
+			break
 		}
-		if err := s.visitDue(ctx); err != nil && ctx.Err() == nil {
+		err := s.visitDue(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			said = ""
+			continue
+		case err.Error() != said: // what is due stays due while its credential is stopped
+			said = err.Error()
 			s.Log.Error("visit what is due", "err", err)
-			if err := pause(ctx, time.Minute); err != nil { // what is due stays due while its credential is stopped
-				return err
-			}
+		}
+		if err := pause(ctx, min(time.Minute, pass.Sub(s.Now()))); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// untilDue is how long it is until something is due, or the pass comes; at least a second, so that nothing makes it spin.
+func (s *Service) untilDue(ctx context.Context, pass time.Time) time.Duration {
+	next, _, _, err := s.Store.NextDue(ctx, s.names()...)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		s.Log.Error("ask what is due", "err", err)
+		fallthrough
+	case err != nil, next.IsZero(), next.After(pass):
+		next = pass
+	}
+	return max(next.Sub(s.Now()), time.Second)
 }

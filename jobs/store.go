@@ -44,8 +44,8 @@ type Store interface {
 	SetVerify(ctx context.Context, only []photopush.GUID) error
 	// RetryRejected makes the workstations of a domain due at once that rejected the credential before its secret was changed.
 	RetryRejected(ctx context.Context, domain string, changed time.Time) error
-	// NextDue: when the next workstation is due (zero: none), how many are due now, how many are leased.
-	NextDue(ctx context.Context) (next time.Time, due, leased int, err error)
+	// NextDue: when the next workstation of these domains, or of all, is due (zero: none), how many are due now; how many of any domain are leased.
+	NextDue(ctx context.Context, domains ...string) (next time.Time, due, leased int, err error)
 	// Rescue gives back what dead processes held.
 	Rescue(ctx context.Context) (n int, err error)
 

@@ -279,7 +279,7 @@ func (c *sambaCompany) testPush(t *testing.T) {
 
 func (c *sambaCompany) testRefusals(t *testing.T) {
 	c.says(t, 3, "", "photopush: push nobody: find user nobody: out_of_scope: no such user\n", "push", "nobody")
-	c.says(t, 3, "", "photopush: push u1001: workstation ws9: no such workstation\n", "push", "u1001", "-w", "ws9")
+	c.says(t, 3, "", "photopush: push u1001: find workstation ws9: out_of_scope: no such workstation\n", "push", "u1001", "-w", "ws9")
 	c.says(t, 4, "", "photopush: push u1007: no inventory shows a profile of the user: name one with --workstation, or run `photopush sync` first\n", "push", "u1007")
 	c.says(t, 4, "", "photopush: push u1007: ws3.corp.example: offline: connect to ws3.corp.example:5986: *", "push", "u1007", "-w", "ws3")
 	c.says(t, 4, "", "photopush: push u1004: ws1.corp.example: out_of_scope: leave picture on ws1.corp.example: the user's account is disabled\n", "push", "u1004")

@@ -117,5 +117,10 @@ func (s source) Photos(ctx context.Context, sid photopush.SID) ([]photopush.Phot
 		return nil, &photopush.Error{Reason: photopush.OutOfScope, Op: "read photo of", On: u.AccountName,
 			Err: fmt.Errorf("domain %s is not configured", u.Domain)}
 	}
-	return d.Photos(ctx, sid)
+	var photos []photopush.Photo
+	err = s.jobs.Read(ctx, u.Domain, func() (err error) {
+		photos, err = d.Photos(ctx, sid)
+		return err
+	})
+	return photos, err
 }
