@@ -220,8 +220,7 @@ func TestWine(t *testing.T) {
 		{"push", c.testPush},
 		{"verify writes nothing", c.testVerify},
 		{"verify mends what was tampered with", c.testMend},
-		{"connection lost, the run is ended", func(t *testing.T) { c.testLost(t, 5003, false) }},
-		{"connection lost, the run goes on", func(t *testing.T) { c.testLost(t, 6003, true) }},
+		{"connections lost", c.testLost},
 	} {
 		if !t.Run(step.name, step.run) {
 			t.FailNow() // each begins where the one before ended
@@ -350,50 +349,54 @@ func (c *wineCompany) testMend(t *testing.T) {
 	}
 }
 
-// testLost cuts the connection once the workstation has the whole input of a push, and at every question after that. When the shell's
-// end is lost too, the run goes on to its end with nobody listening.
-func (c *wineCompany) testLost(t *testing.T, number uint32, goesOn bool) {
-	w, p := c.find("ws0001"), c.person("u1003")
-	if err := c.NewPhoto(p, number); err != nil {
-		t.Fatal(err)
-	}
-	faults := []simwin.Fault{{Mode: simwin.LoseAfter, Action: "Send", Times: 1}, {Mode: simwin.LoseBefore, Action: "Receive"}}
-	if goesOn {
-		faults = append(faults, simwin.Fault{Mode: simwin.LoseBefore, Action: "Delete"})
-	}
-	if err := w.Server.SetFault(faults...); err != nil {
-		t.Fatal(err)
-	}
+// testLost cuts the connections of a push once each workstation has the whole input, and at every question after that. The first can be
+// told to end the shell, and its run with it; on the second the run goes on to its end with nobody listening.
+func (c *wineCompany) testLost(t *testing.T) {
+	ended, goesOn := c.find("ws0001"), c.find("ws0002")
+	lost := []simwin.Fault{{Mode: simwin.LoseAfter, Action: "Send", Times: 1}, {Mode: simwin.LoseBefore, Action: "Receive"}}
+	c.disturb(t, ended, "u1003", lost)
+	c.disturb(t, goesOn, "u1002", append(lost, simwin.Fault{Mode: simwin.LoseBefore, Action: "Delete"}))
 	r := built(t, c.ConfigFile, "sync", "--format", "json")
 	var result syncResult
 	if err := json.Unmarshal([]byte(r.stdout), &result); err != nil {
 		t.Fatalf("exit code %d, %v\n%s%s", r.code, err, r.stdout, r.stderr)
 	}
-	if want := map[photopush.Reason]int{photopush.Unknown: 1}; r.code != 0 || result.Pushed != 0 || !maps.Equal(result.Failed, want) {
-		t.Errorf("exit code %d, %+v, want 0 and one failed as unknown\n%s", r.code, result, r.stderr)
+	if want := map[photopush.Reason]int{photopush.Unknown: 2}; r.code != 0 || result.Pushed != 0 || !maps.Equal(result.Failed, want) {
+		t.Errorf("exit code %d, %+v, want 0 and two failed as unknown\n%s", r.code, result, r.stderr)
 	}
 	c.running.Wait()
 	c.read(t)
-	for _, f := range w.Machine.CheckIntact().Broken {
-		t.Errorf("%s %s", w.Host, f)
+	intact(t, c.Company)
+	if p := c.person("u1002"); shownNumber(goesOn, p) != p.Number {
+		t.Errorf("%s has done what it was told, and shows %d, want %d", goesOn.Host, shownNumber(goesOn, p), p.Number)
 	}
-	if shown := c.number(p); goesOn && shown != number {
-		t.Errorf("the run went on, and the picture shows %d, want %d", shown, number)
-	}
-	before := c.states(t)
-	if err := w.Server.SetFault(); err != nil {
-		t.Fatal(err)
+	before := c.state(t, goesOn)
+	for _, w := range c.Workstations {
+		if err := w.Server.SetFault(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c.verify(t)
 	c.judge(t)
-	if diff := cmp.Diff(before, c.states(t)); goesOn && diff != "" {
-		t.Errorf("what was there already was written again:\n%s", diff)
+	if diff := cmp.Diff(before, c.state(t, goesOn)); diff != "" {
+		t.Errorf("%s: what was there already was written again:\n%s", goesOn.Host, diff)
 	}
 }
 
-// number is what the picture of a person of the first workstation shows, as read last.
-func (c *wineCompany) number(p *lab.Person) uint32 {
-	v := simwin.NewChecker().Check(c.find("ws0001").Machine, func(photopush.SID) (uint32, bool) { return 0, false })
-	s, _ := v.Shown(p.SID)
+// disturb gives a person of the workstation a new photo, and the workstation faults.
+func (c *wineCompany) disturb(t *testing.T, w *lab.Workstation, account string, faults []simwin.Fault) {
+	t.Helper()
+	p := c.person(account)
+	if err := c.NewPhoto(p, p.Number+5000); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Server.SetFault(faults...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shownNumber is what the picture of a person shows on a workstation, as read last; 0 where it cannot be read.
+func shownNumber(w *lab.Workstation, p *lab.Person) uint32 {
+	s, _ := w.Machine.Check(func(photopush.SID) (uint32, bool) { return 0, false }).Shown(p.SID)
 	return s.Number
 }
