@@ -64,7 +64,7 @@ type State struct {
 	Folders []string // paths on C:
 	Files   []File
 
-	Descriptors    map[string]string // SDDL of folders, by path; "" for the descriptor of our own folders
+	Descriptors    map[string]string // SDDL of folders, by path
 	KeyDescriptors map[string]string // SDDL of keys, by path
 	Links          []string
 	Held           []string

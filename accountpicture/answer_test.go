@@ -1,0 +1,240 @@
+package accountpicture
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/photopush/photopush"
+)
+
+const someHash = "9c1e185a5c5e9fc54612808977ee8f548b2258d31b1e1d1e1d1e1d1e1d1e1d1e"
+
+const someFile = "0123456789abcdef0123456789abcdef-9c1e185a5c5e9fc5-Image96.jpg"
+
+func framed(lines ...string) []byte {
+	return []byte("banner\r\n#photopush-answer\n" + strings.Join(lines, "\n") + "\n#end-of-answer\nmore\n")
+}
+
+const inventoryLine = `{"verb":"inventory","ok":true,"version":1,"ps":"5.1.22621.2506","net":533320,"build":22631,"ubr":4317,"display":"23H2",` +
+	`"edition":"Enterprise","type":"Client","installed":1700000000,"machine":"b5af4a2a","domain":"corp.example","entra":true,"program_files":"C:\u005cProgram Files",` +
+	`"free":-1,"default_tile":true,"profiles":[{"sid":"S-1-5-21-1-2-3-1002","loaded":true,"interactive":true,"load":0,"unload":0},` +
+	`{"sid":"S-1-5-21-1-2-3-1001","loaded":false,"interactive":false,"load":133702334924480000,"unload":1}],` +
+	`"users":[{"sid":"S-1-5-21-1-2-3-1002","state":"","values":[],"files":[],"error":"0x8013150a values"},` +
+	`{"sid":"S-1-5-21-1-2-3-1001","state":"` + someHash + `","values":[{"name":"Image40","kind":"sz","data":"C:\u005cx \u00e4"},{"name":"Image96","kind":"other","data":""}],` +
+	`"files":[{"name":"` + someFile + `","length":7,"sha256":"` + someHash + `"}],"error":""}],"truncated":true}`
+
+func TestParseAnswer(t *testing.T) {
+	got, err := ParseAnswer(framed(inventoryLine,
+		`{"verb":"put_file","ok":true,"sid":"S-1-5-21-1-2-3-1001","name":"`+someFile+`","sha256":"`+someHash+`","state":"same"}`,
+		`{"verb":"set_values","ok":true,"sid":"S-1-5-21-1-2-3-1001","rung":"plain","state":"absent","values":[]}`,
+		`{"verb":"delete_files","ok":true,"sid":"S-1-5-21-1-2-3-1001","deleted":["`+someFile+`"],"kept":[]}`,
+		`{"verb":"input","ok":false,"reason":"denied","hresult":2147942405,"where":"Enter-Lock","message":"Zugriff \u001b verweigert"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Answer{
+		{Verb: "inventory", OK: true, Truncated: true, Inventory: &photopush.Inventory{
+			PowerShell: "5.1.22621.2506", NETRelease: 533320, Build: 22631, Revision: 4317, Release: "23H2", Edition: "Enterprise", Type: "Client",
+			InstallDate: 1700000000, MachineGUID: "b5af4a2a", Domain: "corp.example", EntraJoined: true, ProgramFiles: `C:\Program Files`, FreeBytes: -1, DefaultTile: true,
+			Profiles: []photopush.Profile{
+				{SID: user1, LastUse: time.Date(2024, 9, 8, 1, 44, 52, 448000000, time.UTC)},
+				{SID: user2, Loaded: true, Interactive: true}},
+			Accounts: []photopush.Account{
+				{SID: user1, State: someHash, Values: []photopush.Value{{Name: "Image40", Kind: "sz", Data: `C:\x ä`}, {Name: "Image96", Kind: "other"}},
+					Files: []photopush.File{{Name: someFile, Length: 7, SHA256: someHash}}},
+				{SID: user2, Values: []photopush.Value{}, Files: []photopush.File{}, Error: "0x8013150a values"}},
+		}},
+		{Verb: "put_file", OK: true, SID: user1, File: someFile, SHA256: someHash},
+		{Verb: "set_values", OK: true, SID: user1, State: "absent", Values: []photopush.Value{}},
+		{Verb: "delete_files", OK: true, SID: user1, Deleted: []string{someFile}, Kept: []string{}},
+		{Verb: "input", Reason: photopush.Denied, HResult: 0x80070005, Where: "Enter-Lock", Message: "Zugriff   verweigert"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("answers (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseAnswerRefuses(t *testing.T) {
+	const failure = `{"verb":"put_file","ok":false,"reason":"denied","hresult":0,"where":"guard","message":""}`
+	inventory := func(old, replacement string) string {
+		if !strings.Contains(inventoryLine, old) {
+			t.Fatalf("%s is not in the inventory", old)
+		}
+		return strings.Replace(inventoryLine, old, replacement, 1)
+	}
+	for name, test := range map[string]struct {
+		line string
+		want string
+	}{
+		"no JSON":         {"x", "invalid character 'x' looking for beginning of value"},
+		"two objects":     {failure + "{}", "invalid character '{' after top-level value"},
+		"no ok":           {`{"verb":"inventory"}`, "ok is missing"},
+		"unknown verb":    {`{"verb":"format","ok":true}`, `the verb is "format"`},
+		"unknown field":   {`{"verb":"put_file","ok":true,"x":1}`, `json: unknown field "x"`},
+		"failed verb":     {strings.Replace(failure, "put_file", "format", 1), `the verb is "format"`},
+		"reason":          {strings.Replace(failure, "denied", "auth", 1), `the reason is "auth"`},
+		"where":           {strings.Replace(failure, "guard", "\\u001b[2J", 1), `the place is "\x1b[2J"`},
+		"hresult":         {strings.Replace(failure, `"hresult":0`, `"hresult":-1`, 1), "json: cannot unmarshal number -1 into Go struct field .hresult of type uint32"},
+		"user":            {`{"verb":"delete_files","ok":true,"sid":"S-1-5-18","deleted":[],"kept":[]}`, `the user is "S-1-5-18"`},
+		"deleted":         {`{"verb":"delete_files","ok":true,"sid":"S-1-5-21-1-2-3-1001","deleted":["..\\x"],"kept":[]}`, `the file is "..\\x"`},
+		"rung":            {`{"verb":"set_values","ok":true,"sid":"S-1-5-21-1-2-3-1001","rung":"ace","state":"absent","values":[]}`, `the rung is "ace"`},
+		"state":           {`{"verb":"set_values","ok":true,"sid":"S-1-5-21-1-2-3-1001","rung":"plain","state":"x","values":[]}`, `the state is "x"`},
+		"value":           {`{"verb":"set_values","ok":true,"sid":"S-1-5-21-1-2-3-1001","rung":"plain","state":"absent","values":[{"name":"Run","kind":"sz","data":""}]}`, `value "Run" is unknown, or out of order`},
+		"name":            {`{"verb":"put_file","ok":true,"sid":"S-1-5-21-1-2-3-1001","name":"x","sha256":"` + someHash + `","state":"new"}`, `the file is "x"`},
+		"hash":            {`{"verb":"put_file","ok":true,"sid":"S-1-5-21-1-2-3-1001","name":"` + someFile + `","sha256":"x","state":"new"}`, `the hash is "x"`},
+		"state of a file": {`{"verb":"put_file","ok":true,"sid":"S-1-5-21-1-2-3-1001","name":"` + someFile + `","sha256":"` + someHash + `","state":"x"}`, `the state of the file is "x"`},
+		"version":         {inventory(`"version":1`, `"version":2`), "the protocol has version 2, want 1"},
+		"program files":   {inventory(`C:\u005cProgram Files`, `\u005c\u005cserver\u005cshare`), `program_files is "\\\\server\\share"`},
+		"free":            {inventory(`"free":-1`, `"free":-2`), "free is -2"},
+		"build":           {inventory(`"build":22631`, `"build":-1`), "build is -1"},
+		"profile":         {inventory(`"sid":"S-1-5-21-1-2-3-1002","loaded"`, `"sid":"S-1-5-18","loaded"`), `the user is "S-1-5-18"`},
+		"profile twice":   {inventory(`"sid":"S-1-5-21-1-2-3-1002","loaded"`, `"sid":"S-1-5-21-1-2-3-1001","loaded"`), "the profile of S-1-5-21-1-2-3-1001 is listed twice"},
+		"user twice":      {inventory(`"sid":"S-1-5-21-1-2-3-1002","state"`, `"sid":"S-1-5-21-1-2-3-1001","state"`), "user S-1-5-21-1-2-3-1001 is listed twice"},
+		"no state":        {inventory(`"state":"`+someHash+`"`, `"state":""`), `user S-1-5-21-1-2-3-1001: its state is ""`},
+		"error":           {inventory(`0x8013150a values`, `bad values`), `user S-1-5-21-1-2-3-1002: its error is "bad values"`},
+		"order of values": {inventory(`"name":"Image40"`, `"name":"Image448"`), `user S-1-5-21-1-2-3-1001: value "Image96" is unknown, or out of order`},
+		"kind":            {inventory(`"kind":"other"`, `"kind":"dword"`), `user S-1-5-21-1-2-3-1001: value Image96 is of kind "dword" with 0 UTF-16 code units`},
+		"long data":       {inventory(`"data":"C:\u005cx \u00e4"`, `"data":"`+strings.Repeat("x", 521)+`"`), `user S-1-5-21-1-2-3-1001: value Image40 is of kind "sz" with 521 UTF-16 code units`},
+		"file":            {inventory(someFile, "x.jpg"), `user S-1-5-21-1-2-3-1001: file "x.jpg" has no name of ours, or is out of order`},
+		"length":          {inventory(`"length":7`, `"length":-7`), "user S-1-5-21-1-2-3-1001: file " + someFile + ` has -7 bytes and the hash "` + someHash + `"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseAnswer(framed(test.line))
+			if want := "line 1 of the answer: " + test.want; err == nil || err.Error() != want {
+				t.Errorf("error %v, want %s", err, want)
+			}
+		})
+	}
+	if _, err := ParseAnswer(framed(failure, failure)); err == nil || err.Error() != "line 2 of the answer stands after a failure" {
+		t.Errorf("after a failure: %v", err)
+	}
+	for name, stdout := range map[string]string{
+		"nothing": "", "no begin": "#end-of-answer\n", "no end": "#photopush-answer\n" + failure + "\n", "cut": "#photopush-answer\n" + failure + "\n#end-of-ans", "indented": " #photopush-answer\n#end-of-answer\n",
+	} {
+		if _, err := ParseAnswer([]byte(stdout)); !errors.Is(err, ErrNoAnswer) {
+			t.Errorf("%s: %v, want ErrNoAnswer", name, err)
+		}
+	}
+	if _, err := ParseAnswer(make([]byte, MaxAnswer+1)); err == nil || err.Error() != "the answer has more than 16777216 bytes" {
+		t.Errorf("too long: %v", err)
+	}
+	if _, err := ParseAnswer([]byte("#photopush-answer\n" + strings.Repeat("\n", maxAnswers+1) + "#end-of-answer\n")); err == nil || err.Error() != "the answer has more than 50000 lines" {
+		t.Errorf("too many lines: %v", err)
+	}
+}
+
+// FuzzParseAnswer wants of whatever is accepted that it is bounded, and that only users, names and texts of the agreed form are in it.
+func FuzzParseAnswer(f *testing.F) {
+	f.Add(framed(inventoryLine))
+	f.Add(framed(`{"verb":"put_file","ok":true,"sid":"S-1-5-21-1-2-3-1001","name":"` + someFile + `","sha256":"` + someHash + `","state":"new"}`))
+	f.Add(framed(`{"verb":"delete_files","ok":true,"sid":"S-1-5-21-1-2-3-1001","deleted":["` + someFile + `"],"kept":[]}`))
+	f.Add(framed(`{"verb":"input","ok":false,"reason":"denied","hresult":2147942405,"where":"Enter-Lock","message":"\u001b"}`))
+	f.Fuzz(func(t *testing.T, stdout []byte) {
+		answers, err := ParseAnswer(stdout)
+		if err != nil {
+			return
+		}
+		for _, a := range answers {
+			if a.SID != "" && !a.SID.IsAccount() || strings.ContainsFunc(a.Message+a.Where, func(r rune) bool { return !unicode.IsPrint(r) }) || len(a.Message) > 4*maxMessage {
+				t.Fatalf("accepted %+v", a)
+			}
+			if a.Inventory == nil {
+				continue
+			}
+			for _, account := range a.Inventory.Accounts {
+				if !account.SID.IsAccount() || len(account.Files) > maxFiles || len(account.Values) > len(ValueNames) {
+					t.Fatalf("accepted %+v", account)
+				}
+				Have(a.Inventory, account.SID)
+				Overwritten(a.Inventory, account.SID)
+				if _, err := Plan(a.Inventory, []Wish{{account.SID, makeSet("set", 32, 96)}}); err != nil && photopush.ReasonOf(err) != photopush.DiskFull {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+func FuzzParseFileName(f *testing.F) {
+	f.Add(someFile)
+	f.Add("0123456789abcdef0123456789abcdef-9c1e185a5c5e9fc5-12-Image1080.jpg")
+	f.Fuzz(func(t *testing.T, name string) {
+		if n, ok := ParseFileName(name); ok && n.String() != name {
+			t.Fatalf("%q was read as %+v, which is %q", name, n, n)
+		}
+	})
+}
+
+func TestParseFileName(t *testing.T) {
+	for name, want := range map[string]FileName{
+		someFile: {strings.Repeat("0123456789abcdef", 2), "9c1e185a5c5e9fc5", 0, 96},
+		"0123456789abcdef0123456789abcdef-9c1e185a5c5e9fc5-999-Image1080.jpg": {strings.Repeat("0123456789abcdef", 2), "9c1e185a5c5e9fc5", 999, 1080},
+	} {
+		if got, ok := ParseFileName(name); !ok || got != want || got.String() != name {
+			t.Errorf("ParseFileName(%q) = %+v, %v", name, got, ok)
+		}
+	}
+	for _, name := range []string{"", "x", someFile + "\n", strings.ToUpper(someFile), strings.Replace(someFile, "-Image96", "-0-Image96", 1),
+		strings.Replace(someFile, "-Image96", "-1000-Image96", 1), strings.Replace(someFile, "96.jpg", "97.jpg", 1), `..\` + someFile, someFile + ":x"} {
+		if n, ok := ParseFileName(name); ok {
+			t.Errorf("ParseFileName(%q) = %+v", name, n)
+		}
+	}
+}
+
+func TestValueNames(t *testing.T) {
+	want := []string{"Image32", "Image40", "Image48", "Image64", "Image96", "Image192", "Image200", "Image208", "Image240", "Image424", "Image448", "Image1080"}
+	if !slices.Equal(ValueNames, want) {
+		t.Errorf("ValueNames = %v", ValueNames)
+	}
+}
+
+func TestEncode(t *testing.T) {
+	content := []byte(strings.Repeat("a picture ", 400))
+	name := FileName{Digest: strings.Repeat("ab", 16), Hash: hash(content)[:16], Size: 96}.String()
+	got, err := Encode([]Verb{TakeInventory{}, PutFile{SID: user1, File: name, Bytes: content, SHA256: hash(content)},
+		SetValues{SID: user1, State: "absent", Values: []Named{{"Image96", name}, {"Image40", name}}}, DeleteFiles{SID: user1, State: someHash, Files: []string{name, someFile}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, ok := strings.CutPrefix(string(got), Script)
+	lines := strings.Split(text, "\n")
+	if !ok || len(lines) != 8 || len(lines[2]) != 4096 {
+		t.Fatalf("%d lines after the script (%v), the first of base64 has %d characters", len(lines), ok, len(lines[2]))
+	}
+	lines[2], lines[3] = "", ""
+	want := []string{"inventory", fmt.Sprintf("put_file\t%s\t%s\t4000\t%s", user1, name, hash(content)), "", "", ".",
+		fmt.Sprintf("set_values\t%s\tabsent\tplain\tImage96=%s\tImage40=%s", user1, name, name), fmt.Sprintf("delete_files\t%s\t%s\t%s\t%s", user1, someHash, name, someFile), ""}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("input (-want +got):\n%s", diff)
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		verbs []Verb
+		want  string
+	}{
+		"nothing": {nil, "encode verbs: there is none"},
+		"put": {[]Verb{PutFile{SID: "S-1-5-18", File: someFile, SHA256: hash(nil)}},
+			"verb 1, put_file: user \"S-1-5-18\" is no account\nthe hash \"" + hash(nil) + "\" does not begin as the name " + someFile + " tells\n" + someFile + " has 0 bytes, want 1 to 99999999"},
+		"set": {[]Verb{TakeInventory{}, SetValues{SID: user1, State: "x\ty", Values: []Named{{"Run", "x"}, {"Run", someFile}}}},
+			"verb 2, set_values: \"x\\ty\" is no state\n\"Run\" is no name of a value\n\"x\" is no name of a picture file\n\"Run\" is no name of a value\nthe value Run is named twice"},
+		"set nothing":    {[]Verb{SetValues{SID: user1, State: "absent"}}, "verb 1, set_values: no value is named"},
+		"delete":         {[]Verb{DeleteFiles{SID: user1, State: "absent", Files: []string{"*"}}}, `verb 1, delete_files: "*" is no name of a picture file`},
+		"delete nothing": {[]Verb{DeleteFiles{SID: user1, State: "absent"}}, "verb 1, delete_files: no file is named"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := Encode(test.verbs); err == nil || err.Error() != test.want || got != nil {
+				t.Errorf("error %v, want %s", err, test.want)
+			}
+		})
+	}
+}

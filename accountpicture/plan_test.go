@@ -1,0 +1,384 @@
+package accountpicture
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/photopush/photopush"
+	"github.com/photopush/photopush/photo"
+)
+
+const (
+	user1 photopush.SID = "S-1-5-21-1-2-3-1001"
+	user2 photopush.SID = "S-1-5-21-1-2-3-1002"
+)
+
+func hash(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
+}
+
+// makeSet is a picture set with variants of these sizes.
+func makeSet(name string, sizes ...int) *photo.Set {
+	set := &photo.Set{Digest: hash([]byte(name))[:32]}
+	for _, size := range sizes {
+		jpeg := []byte(fmt.Sprintf("%s %d", name, size))
+		set.Variants = append(set.Variants, photo.Variant{Size: size, JPEG: jpeg, SHA256: hash(jpeg)})
+	}
+	return set
+}
+
+func emptyInventory() *photopush.Inventory {
+	return &photopush.Inventory{PowerShell: "5.1.22621.2506", NETRelease: 533320, Build: 22631, ProgramFiles: `C:\Program Files`, FreeBytes: 10 << 30}
+}
+
+// play is a workstation that does what the verbs say, and what the script promises: it answers and changes nothing that was not expected.
+type play struct {
+	inv *photopush.Inventory
+}
+
+// run answers verbs until the one before which it should stop; -1 for none.
+func (p *play) run(t *testing.T, verbs []Verb, stop int) (answers []Answer) {
+	t.Helper()
+	for i, v := range verbs {
+		if i == stop {
+			return append(answers, Answer{Verb: v.Name(), Reason: photopush.Denied, HResult: 0x80070005, Where: "Set-PictureValue"})
+		}
+		a := p.inv.Account(v.User())
+		switch v := v.(type) {
+		case PutFile:
+			if findFile(a, v.File) != nil {
+				t.Fatalf("%s is written over", v.File)
+			}
+			answers = append(answers, Answer{Verb: v.Name(), OK: true, SID: v.SID, File: v.File, SHA256: v.SHA256, New: true})
+		case SetValues:
+			if v.State != a.State {
+				t.Fatalf("the state is %s, the plan expected %s", a.State, v.State)
+			}
+			for _, n := range v.Values {
+				if f := findFile(a, n.File); f == nil || !intact(*f) {
+					t.Fatalf("%s would name %s, which is not there", n.Value, n.File)
+				}
+			}
+			after := valuesAfter(p.inv, a, v.Values)
+			answers = append(answers, Answer{Verb: v.Name(), OK: true, SID: v.SID, State: State(after), Values: after})
+		case DeleteFiles:
+			if v.State != a.State {
+				t.Fatalf("the state is %s, the plan expected %s", a.State, v.State)
+			}
+			for _, value := range a.Values {
+				if name, _, ok := ours(p.inv, a.SID, value); ok && slices.Contains(v.Files, name) {
+					t.Fatalf("%s, which %s names, is deleted", name, value.Name)
+				}
+			}
+			answers = append(answers, Answer{Verb: v.Name(), OK: true, SID: v.SID, Deleted: v.Files})
+		}
+		var err error
+		if p.inv, err = Apply(p.inv, verbs[i:i+1], answers[i:], time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return answers
+}
+
+func plan(t *testing.T, inv *photopush.Inventory, wishes ...Wish) []Verb {
+	t.Helper()
+	verbs, err := Plan(inv, wishes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(verbs) > 0 {
+		if _, err := Encode(verbs); err != nil {
+			t.Fatalf("a plan that cannot be encoded: %v", err)
+		}
+	}
+	return verbs
+}
+
+// summary tells a plan in short: put of sizes, set of values, delete of how many.
+func summary(verbs []Verb) []string {
+	var lines []string
+	for _, v := range verbs {
+		switch v := v.(type) {
+		case PutFile:
+			n, _ := ParseFileName(v.File)
+			lines = append(lines, fmt.Sprintf("%s put %d number %d", v.SID[len(v.SID)-4:], n.Size, n.Number))
+		case SetValues:
+			var names []string
+			for _, n := range v.Values {
+				f, _ := ParseFileName(n.File)
+				names = append(names, fmt.Sprintf("%s=%d", strings.TrimPrefix(n.Value, "Image"), f.Size))
+			}
+			lines = append(lines, fmt.Sprintf("%s set %s", v.SID[len(v.SID)-4:], strings.Join(names, " ")))
+		case DeleteFiles:
+			lines = append(lines, fmt.Sprintf("%s delete %d", v.SID[len(v.SID)-4:], len(v.Files)))
+		}
+	}
+	return lines
+}
+
+const allOf96 = "32=32 40=96 48=96 64=96 96=96 192=96 208=96 240=96 424=96 448=96 1080=96"
+
+func TestPlan(t *testing.T) {
+	set, other := makeSet("set", 32, 96), makeSet("other", 32, 96)
+	inStep := func(t *testing.T, s *photo.Set) *photopush.Inventory {
+		p := play{emptyInventory()}
+		p.run(t, plan(t, p.inv, Wish{user1, s}), -1)
+		return p.inv
+	}
+	change := func(inv *photopush.Inventory, edit func(a *photopush.Account)) *photopush.Inventory {
+		edit(&inv.Accounts[0])
+		inv.Accounts[0].State = State(inv.Accounts[0].Values)
+		return inv
+	}
+	for name, test := range map[string]struct {
+		inv    func(t *testing.T) *photopush.Inventory
+		wishes []Wish
+		want   []string
+	}{
+		"nothing there": {func(*testing.T) *photopush.Inventory { return emptyInventory() }, []Wish{{user1, set}},
+			[]string{"1001 put 32 number 0", "1001 put 96 number 0", "1001 set " + allOf96}},
+		"two users, in the order of SIDs": {func(*testing.T) *photopush.Inventory { return emptyInventory() }, []Wish{{user2, makeSet("x", 96)}, {user1, set}},
+			[]string{"1001 put 32 number 0", "1001 put 96 number 0", "1001 set " + allOf96, "1002 put 96 number 0", "1002 set " + strings.Replace(allOf96, "32=32", "32=96", 1)}},
+		"no wish": {func(*testing.T) *photopush.Inventory { return emptyInventory() }, nil, nil},
+		"in step": {func(t *testing.T) *photopush.Inventory { return inStep(t, set) }, []Wish{{user1, set}}, nil},
+		"another photo": {func(t *testing.T) *photopush.Inventory { return inStep(t, other) }, []Wish{{user1, set}},
+			[]string{"1001 put 32 number 0", "1001 put 96 number 0", "1001 set " + allOf96, "1001 delete 2"}},
+		"a value tampered with": {func(t *testing.T) *photopush.Inventory {
+			return change(inStep(t, set), func(a *photopush.Account) { a.Values[3].Data = `\\evil\share\x.jpg` })
+		}, []Wish{{user1, set}}, []string{"1001 set 64=96"}},
+		"a value missing": {func(t *testing.T) *photopush.Inventory {
+			return change(inStep(t, set), func(a *photopush.Account) { a.Values = slices.Delete(a.Values, 10, 11) })
+		}, []Wish{{user1, set}}, []string{"1001 set 1080=96"}},
+		"a value of another kind": {func(t *testing.T) *photopush.Inventory {
+			return change(inStep(t, set), func(a *photopush.Account) { a.Values[0].Kind = "expand_sz" })
+		}, []Wish{{user1, set}}, []string{"1001 set 32=32"}},
+		"a value that names the file of another size": {func(t *testing.T) *photopush.Inventory {
+			return change(inStep(t, set), func(a *photopush.Account) { a.Values[0].Data = a.Values[1].Data })
+		}, []Wish{{user1, set}}, []string{"1001 set 32=32"}},
+		"a file tampered with": {func(t *testing.T) *photopush.Inventory {
+			return change(inStep(t, set), func(a *photopush.Account) { a.Files[0].SHA256 = hash(nil) })
+		}, []Wish{{user1, set}}, nil},
+		"a file that cannot be read": {func(t *testing.T) *photopush.Inventory {
+			return change(inStep(t, set), func(a *photopush.Account) { a.Files[0].SHA256 = "" })
+		}, []Wish{{user1, set}}, nil},
+		"a file missing": {func(t *testing.T) *photopush.Inventory {
+			return change(inStep(t, set), func(a *photopush.Account) { a.Files = nil })
+		}, []Wish{{user1, set}}, []string{"1001 put 32 number 0", "1001 put 96 number 0"}},
+		"an old file left over": {func(t *testing.T) *photopush.Inventory {
+			return change(inStep(t, set), func(a *photopush.Account) {
+				a.Files = append(a.Files, photopush.File{Name: variantName(other, other.Variants[0], 7).String(), Length: 1})
+			})
+		}, []Wish{{user1, set}}, []string{"1001 delete 1"}},
+		"a picture of Windows with Image200": {func(*testing.T) *photopush.Inventory {
+			inv := emptyInventory()
+			values := []photopush.Value{{Name: "Image200", Kind: "sz", Data: `C:\Users\Public\x.jpg`}}
+			inv.Accounts = []photopush.Account{{SID: user1, State: State(values), Values: values}}
+			return inv
+		}, []Wish{{user1, makeSet("one", 96)}},
+			[]string{"1001 put 96 number 0", "1001 set 32=96 40=96 48=96 64=96 96=96 192=96 208=96 240=96 424=96 448=96 1080=96 200=96"}},
+		"a user who could not be read": {func(t *testing.T) *photopush.Inventory {
+			inv := inStep(t, other)
+			inv.Accounts[0].Error = "0x80070005 values"
+			return inv
+		}, []Wish{{user1, set}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inv := test.inv(t)
+			verbs := plan(t, inv, test.wishes...)
+			got := summary(verbs)
+			if name == "a file tampered with" || name == "a file that cannot be read" {
+				checkMended(t, got)
+			} else if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("plan (-want +got):\n%s", diff)
+			}
+			p := play{inv}
+			p.run(t, verbs, -1)
+			for _, w := range test.wishes {
+				if inv.Account(w.User).Error != "" {
+					continue
+				}
+				if have := Have(p.inv, w.User); have != w.Set.Digest {
+					t.Errorf("%s has %q after the plan, want %s", w.User, have, w.Set.Digest)
+				}
+				if again := plan(t, p.inv, w); len(again) != 0 {
+					t.Errorf("after the plan it needs %v", summary(again))
+				}
+			}
+		})
+	}
+}
+
+// checkMended wants one file put under the next number, the values that named it set, and the damaged one deleted.
+func checkMended(t *testing.T, got []string) {
+	t.Helper()
+	if len(got) != 3 || !strings.HasSuffix(got[0], " number 1") || !strings.HasPrefix(got[1], "1001 set ") || got[2] != "1001 delete 1" {
+		t.Errorf("planned %q", got)
+	}
+}
+
+func TestPlanErrors(t *testing.T) {
+	set := makeSet("set", 96)
+	full := emptyInventory()
+	full.FreeBytes = 1 << 20
+	wrong := makeSet("wrong", 97)
+	for name, test := range map[string]struct {
+		inv    *photopush.Inventory
+		wishes []Wish
+		reason photopush.Reason
+		want   string
+	}{
+		"disk full": {full, []Wish{{user1, set}}, photopush.DiskFull,
+			`plan for C:\Program Files: disk_full: 1 MiB are free, the pictures need 6 B and 64 MiB must be left`},
+		"two wishes": {emptyInventory(), []Wish{{user1, set}, {user1, set}}, photopush.Internal,
+			"plan for S-1-5-21-1-2-3-1001: internal: two pictures are wished for one user"},
+		"no account": {emptyInventory(), []Wish{{"S-1-5-18", set}}, photopush.Internal, `plan for S-1-5-18: internal: "S-1-5-18" is no account`},
+		"no set":     {emptyInventory(), []Wish{{user1, nil}}, photopush.Internal, "plan for S-1-5-21-1-2-3-1001: internal: there is no picture"},
+		"size": {emptyInventory(), []Wish{{user1, wrong}}, photopush.Internal,
+			fmt.Sprintf("plan for S-1-5-21-1-2-3-1001: internal: a picture of 97 px with the digest %q and the hash %q has no name", wrong.Digest, wrong.Variants[0].SHA256)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			verbs, err := Plan(test.inv, test.wishes)
+			if err == nil || err.Error() != test.want || photopush.ReasonOf(err) != test.reason || verbs != nil {
+				t.Errorf("planned %v, %v; want %s", verbs, err, test.want)
+			}
+		})
+	}
+	unknown := emptyInventory()
+	unknown.FreeBytes = -1
+	if verbs, err := Plan(unknown, []Wish{{user1, set}}); err != nil || len(verbs) == 0 {
+		t.Errorf("with unknown free space it planned %v, %v", verbs, err)
+	}
+}
+
+// TestStoppedAnywhere stops a plan before each of its verbs: what Apply believes then is what is there, and the next plan mends it.
+func TestStoppedAnywhere(t *testing.T) {
+	old, set := makeSet("old", 32, 448), makeSet("set", 32, 96, 448)
+	start := play{emptyInventory()}
+	start.run(t, plan(t, start.inv, Wish{user1, old}), -1)
+	wishes := []Wish{{user1, set}, {user2, set}}
+	verbs := plan(t, start.inv, wishes...)
+	for stop := range verbs {
+		p := play{start.inv}
+		answers := p.run(t, verbs, stop)
+		believed, err := Apply(start.inv, verbs, answers, time.Now())
+		if photopush.ReasonOf(err) != photopush.Denied {
+			t.Fatalf("stopped before verb %d: %v", stop, err)
+		}
+		user, ok := FailedUser(err)
+		if !ok || user != verbs[stop].User() {
+			t.Errorf("verb %d is of %s, the failure of %s", stop, verbs[stop].User(), user)
+		}
+		for _, w := range wishes {
+			if a := believed.Account(w.User); a.Error != "" {
+				if _, set := verbs[stop].(SetValues); !set || w.User != user || Readable(believed, user) == nil || Have(believed, user) != "" {
+					t.Errorf("%s is unread after verb %d: %s", w.User, stop, a.Error)
+				}
+			} else if diff := cmp.Diff(p.inv.Account(w.User), a); diff != "" {
+				t.Errorf("stopped before verb %d, Apply (-there +believed):\n%s", stop, diff)
+			}
+		}
+		p.run(t, plan(t, p.inv, wishes...), -1)
+		for _, w := range wishes {
+			if Have(p.inv, w.User) != set.Digest {
+				t.Errorf("stopped before verb %d, %s is not mended", stop, w.User)
+			}
+		}
+	}
+	if Have(start.inv, user1) != old.Digest {
+		t.Error("Apply changed the inventory that it was given")
+	}
+}
+
+func TestApplyRefuses(t *testing.T) {
+	set := SetValues{SID: user1, State: "absent", Values: []Named{{"Image96", "f"}}}
+	ok := Answer{Verb: "set_values", OK: true, SID: user1, State: hash(nil)}
+	put := PutFile{SID: user1, File: "f", SHA256: "h"}
+	for name, test := range map[string]struct {
+		verbs   []Verb
+		answers []Answer
+		want    string
+	}{
+		"too few":      {[]Verb{set, set}, []Answer{ok}, "read answer: script: 1 of 2 verbs were answered"},
+		"too many":     {[]Verb{set}, []Answer{ok, ok}, "read answer: script: 1 verbs have 2 answers"},
+		"other verb":   {[]Verb{DeleteFiles{SID: user1}}, []Answer{ok}, `read answer: script: delete_files for "S-1-5-21-1-2-3-1001" was answered by set_values for "S-1-5-21-1-2-3-1001"`},
+		"other user":   {[]Verb{SetValues{SID: user2}}, []Answer{ok}, `read answer: script: set_values for "S-1-5-21-1-2-3-1002" was answered by set_values for "S-1-5-21-1-2-3-1001"`},
+		"other file":   {[]Verb{put}, []Answer{{Verb: "put_file", OK: true, SID: user1, File: "g", SHA256: "h"}}, "read answer: script: f was read back as g with the hash h"},
+		"other hash":   {[]Verb{put}, []Answer{{Verb: "put_file", OK: true, SID: user1, File: "f", SHA256: "i"}}, "read answer: script: f was read back as f with the hash i"},
+		"other delete": {[]Verb{DeleteFiles{SID: user1, Files: []string{"f"}}}, []Answer{{Verb: "delete_files", OK: true, SID: user1, Kept: []string{"g"}}}, "read answer: script: 1 files should be deleted, others were"},
+		"locked": {[]Verb{set}, []Answer{{Verb: "set_values", Reason: photopush.Conflict, HResult: 0x80070020, Where: "lock", Message: "another run"}},
+			"set_values S-1-5-21-1-2-3-1001: conflict: lock, HRESULT 0x80070020: another run"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Apply(emptyInventory(), test.verbs, test.answers, time.Now())
+			if err == nil || err.Error() != test.want {
+				t.Errorf("error %v, want %s", err, test.want)
+			}
+			if _, ok := FailedUser(err); ok || Locked(err) != (name == "locked") {
+				t.Errorf("taken for the failure of a user (%v), or of the lock (%v)", ok, Locked(err))
+			}
+		})
+	}
+	if inv, err := Apply(nil, []Verb{set}, []Answer{ok}, time.Now()); inv != nil || photopush.ReasonOf(err) != photopush.Internal {
+		t.Errorf("without an inventory: %v, %v", inv, err)
+	}
+}
+
+func TestOverwritten(t *testing.T) {
+	p := play{emptyInventory()}
+	p.run(t, plan(t, p.inv, Wish{user1, makeSet("set", 96)}), -1)
+	if got := Overwritten(p.inv, user1); got != nil {
+		t.Errorf("in step, yet overwritten: %v", got)
+	}
+	foreign := photopush.Value{Name: "Image40", Kind: "sz", Data: `C:\Users\Public\AccountPictures\x-Image40.jpg`}
+	p.inv.Accounts[0].Values[1] = foreign
+	if got := Overwritten(p.inv, user1); !slices.Equal(got, []photopush.Value{foreign}) {
+		t.Errorf("overwritten: %v, want %v", got, foreign)
+	}
+	p.inv.Accounts[0].Files = nil
+	if got := Overwritten(p.inv, user1); got != nil {
+		t.Errorf("never written, yet overwritten: %v", got)
+	}
+	if got := Overwritten(p.inv, user2); got != nil {
+		t.Errorf("unknown, yet overwritten: %v", got)
+	}
+}
+
+func TestPreflight(t *testing.T) {
+	for name, test := range map[string]struct {
+		edit   func(*photopush.Inventory)
+		reason photopush.Reason
+		want   string
+	}{
+		"fine":             {func(*photopush.Inventory) {}, "", ""},
+		"a server is fine": {func(i *photopush.Inventory) { i.Type = "Server" }, "", ""},
+		"PowerShell 7":     {func(i *photopush.Inventory) { i.PowerShell, i.NETRelease = "7.6.9", 0 }, "", ""},
+		"old build":        {func(i *photopush.Inventory) { i.Build = 10586 }, photopush.Unsupported, "check the workstation: unsupported: its build is 10586, want 14393 or later"},
+		"PowerShell 5.0":   {func(i *photopush.Inventory) { i.PowerShell = "5.0.10586.0" }, photopush.Unsupported, `check the workstation: unsupported: its PowerShell is "5.0.10586.0", want 5.1 or later`},
+		"PowerShell 4":     {func(i *photopush.Inventory) { i.PowerShell = "4.0" }, photopush.Unsupported, `check the workstation: unsupported: its PowerShell is "4.0", want 5.1 or later`},
+		"no version":       {func(i *photopush.Inventory) { i.PowerShell = "" }, photopush.Unsupported, `check the workstation: unsupported: its PowerShell is "", want 5.1 or later`},
+		"old .NET": {func(i *photopush.Inventory) { i.NETRelease = 394271 }, photopush.Unsupported,
+			"check the workstation: unsupported: its .NET Framework has the release number 394271, want 394802 (4.6.2) or later"},
+		"policy": {func(i *photopush.Inventory) { i.DefaultTile = true }, photopush.BlockedPolicy, "check the workstation: blocked_policy: UseDefaultTile is set"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inv := emptyInventory()
+			test.edit(inv)
+			err := Preflight(inv)
+			if photopush.ReasonOf(err) != test.reason || err != nil && err.Error() != test.want {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+			if e, ok := errors.AsType[*photopush.Error](err); err != nil && (!ok || e.Reason == "") {
+				t.Errorf("%v has no reason", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,188 @@
+//go:build unix
+
+package accountpicture_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/photopush/photopush"
+	"github.com/photopush/photopush/accountpicture"
+	"github.com/photopush/photopush/accountpicture/golden"
+	"github.com/photopush/photopush/internal/winelab"
+)
+
+func TestScriptText(t *testing.T) {
+	s := accountpicture.Script
+	if len(s) >= 20_000 { // Windows logs a script block of that size in pieces (event 4104)
+		t.Errorf("the script has %d bytes, want less than 20,000", len(s))
+	}
+	if i := strings.IndexFunc(s, func(r rune) bool { return r > '~' || r < ' ' && r != '\n' }); i >= 0 {
+		t.Errorf("byte %d of the script is no ASCII text", i)
+	}
+	if !strings.HasSuffix(s, "\n#end-of-script\n") || strings.Count(s, "#end-of-script") != 1 {
+		t.Error("the script does not end with its one line #end-of-script")
+	}
+	for _, effect := range []string{"Enter-Lock", "New-SecureFolder", "Write-PictureFile", "New-PictureKey", "Set-PictureValue", "Remove-PictureFile", "Get-PathSddl", "Get-PathAttributes"} {
+		if n := strings.Count(s, "\nfunction "+effect+"("); n != 1 {
+			t.Errorf("the function %s is there %d times", effect, n)
+		}
+	}
+	line := accountpicture.CommandLine
+	if strings.Count(line, `"`) != 2 || strings.HasSuffix(line, `\`) || len(line) > 8191 {
+		t.Errorf("the command line has %d characters, %d double quotes; want one pair, and cmd.exe's 8,191 at most", len(line), strings.Count(line, `"`))
+	}
+}
+
+// TestEffectsAreTheOnlyOnes looks for calls that change something outside the six effects.
+func TestEffectsAreTheOnlyOnes(t *testing.T) {
+	_, rest, ok := strings.Cut(accountpicture.Script, "# ---- Effects")
+	effects, rest, ok2 := strings.Cut(rest, "\n# ---- ")
+	if !ok || !ok2 || !strings.Contains(effects, "CreateDirectory") {
+		t.Fatal("the section of the effects is not where it was")
+	}
+	changing := regexp.MustCompile(`(?i)[.:](Create|Set|Delete|Move|Copy|Replace|Write|Append)[A-Za-z]*\(|'(CreateNew|OpenOrCreate|Write|ReadWrite)'`)
+	harmless := []string{".Replace(", ":Create(", ":Replace(", ".Write("} // of text, of a hash, of standard output
+	for _, call := range changing.FindAllString(rest, -1) {
+		if !slices.Contains(harmless, call) {
+			t.Errorf("%s stands outside the effects", call)
+		}
+	}
+}
+
+// TestOnEngine shows what only the real engine can say of script and bootstrap.
+func TestOnEngine(t *testing.T) {
+	e := newEngine(t)
+	t.Run("is for Windows PowerShell 5.1", e.testCheck)
+	t.Run("bootstrap", e.testBootstrap)
+	t.Run("three runs at once", e.testThreeRuns)
+	t.Run("descriptors of folders", e.testDescriptors)
+}
+
+func (e engine) testCheck(t *testing.T) {
+	file, err := filepath.Abs("script.ps1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if findings := e.Check(t, file); findings != "" {
+		t.Error(findings)
+	}
+	line := strings.TrimSuffix(accountpicture.CommandLine, `"`)
+	bootstrap := filepath.Join(t.TempDir(), "bootstrap.ps1")
+	if err := os.WriteFile(bootstrap, []byte(line[strings.Index(line, `"`)+1:]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if findings := e.Check(t, bootstrap); findings != "" {
+		t.Error(findings)
+	}
+}
+
+// testBootstrap shows the answers that the bootstrap gives for itself.
+func (e engine) testBootstrap(t *testing.T) {
+	e.seed(t, golden.State{})
+	for name, test := range map[string]struct {
+		stdin   string
+		env     []string
+		reason  photopush.Reason
+		message string
+		code    uint32
+	}{
+		"constrained language": {accountpicture.Script + "inventory\n", []string{"PSHOST_LANGUAGE=constrained"}, photopush.ConstrainedLanguage, "PowerShell is in constrained language mode", 0},
+		"no input":             {"", nil, photopush.Script, "no-script", 3},
+		"cut script":           {accountpicture.Script[:5000], nil, photopush.Script, "no-script", 3},
+		"no PowerShell":        {"if (\n#end-of-script\ninventory\n", nil, photopush.Script, "ParseException", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := e.Run(t.Context(), winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: []byte(test.stdin), Env: test.env})
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers, err := accountpicture.ParseAnswer(out.Stdout)
+			if err != nil {
+				t.Fatalf("%v: %s%s", err, out.Stdout, out.Stderr)
+			}
+			a := answers[0]
+			if len(answers) != 1 || a.OK || a.Verb != "start" || a.Where != "bootstrap" || a.Reason != test.reason || a.Message != test.message || out.ExitCode != test.code {
+				t.Errorf("answered %+v with exit code %d", answers, out.ExitCode)
+			}
+		})
+	}
+	if folders, _ := e.tree(t); len(folders) != 0 {
+		t.Errorf("the bootstrap made %v", folders)
+	}
+}
+
+// testThreeRuns starts three runs that change the same: whoever does not get the lock says so, and has done nothing.
+func (e engine) testThreeRuns(t *testing.T) {
+	e.seed(t, golden.State{})
+	wish := []accountpicture.Wish{{User: testUser(0), Set: testSet("wanted")}}
+	verbs, err := accountpicture.Plan(e.inventory(t), wish)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	var said [3]string
+	for i := range said {
+		wait.Go(func() {
+			input, err := accountpicture.Encode(verbs)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			out, err := e.Run(t.Context(), winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: input})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			answers, err := accountpicture.ParseAnswer(out.Stdout)
+			if err != nil || len(answers) == 0 {
+				t.Errorf("%v: %s%s", err, out.Stdout, out.Stderr)
+				return
+			}
+			last := answers[len(answers)-1]
+			said[i] = fmt.Sprint(last.OK, " ", last.Reason, " ", last.Where)
+		})
+	}
+	wait.Wait()
+	slices.Sort(said[:])
+	if said[2] != "true  " { // runs that do not overlap find the state changed, or nothing to do
+		t.Errorf("nobody did it: %q", said)
+	}
+	for _, s := range said {
+		if s != "true  " && s != "false conflict lock" && s != "false conflict state" {
+			t.Errorf("a run said %q", s)
+		}
+	}
+	e.checkPicture(t, wish[0].User, wish[0].Set)
+}
+
+// testDescriptors reads back which descriptor each folder was made with.
+func (e engine) testDescriptors(t *testing.T) {
+	e.seed(t, golden.State{})
+	e.push(t, e.inventory(t), []accountpicture.Wish{{User: testUser(0), Set: testSet("wanted")}})
+	const ours = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;BU)(A;OICI;0x1200a9;;;AC)"
+	want := map[string]string{
+		golden.Home:            ours,
+		golden.Home + `\State`: "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
+		golden.Pictures:        ours,
+		golden.Pictures + `\` + string(testUser(0)): ours,
+	}
+	made := e.Keys(t, `HKLM\SOFTWARE\wine-override`)[`HKEY_LOCAL_MACHINE\SOFTWARE\wine-override`]
+	if len(made) != len(want) {
+		t.Errorf("made %v", made)
+	}
+	for path, sddl := range want {
+		if got := made[strings.ToLower(path)].Data; got != sddl {
+			t.Errorf("%s was made with %q, want %q", path, got, sddl)
+		}
+	}
+	if _, err := os.Stat(e.HostPath(golden.Lock)); err != nil {
+		t.Error(err)
+	}
+}
