@@ -42,7 +42,7 @@ var buildProgram = sync.OnceValues(func() (string, error) {
 })
 
 // builtTime is more than any command of a small company takes; what hangs is killed then, and the test fails.
-const builtTime = 2 * time.Minute
+const builtTime = 4 * time.Minute
 
 // built runs a command of the program with a configuration, as an administrator would, in a process of its own.
 func built(t *testing.T, config string, args ...string) ran {
