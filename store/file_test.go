@@ -200,3 +200,20 @@ func TestConfig(t *testing.T) {
 	}
 	ok(t, (&store.Config{Path: filepath.Join(t.TempDir(), "p.db")}).Validate("database"))
 }
+
+// A context may end at the very moment in which a transaction has begun.
+func TestCancelledWrite(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "p.db"), store.Options{})
+	for i := range 3000 {
+		ctx, cancel := context.WithCancel(t.Context())
+		timer := time.AfterFunc(time.Duration(i%60)*time.Microsecond, cancel)
+		_, err := s.BeginPass(ctx, "corp.example")
+		timer.Stop()
+		cancel()
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatalf("write %d: %v", i, err)
+		}
+	}
+	_, err := s.BeginPass(t.Context(), "corp.example")
+	ok(t, err)
+}

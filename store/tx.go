@@ -92,17 +92,18 @@ func (s *Store) writeSynced(ctx context.Context, op string, durably bool, f func
 }
 
 func (s *Store) transact(ctx context.Context, f func(t *tx) error) error {
-	row := context.WithoutCancel(ctx)
-	if _, err := s.w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
+	t := &tx{ctx: ctx, row: context.WithoutCancel(ctx), w: s.w}
+	_, err := s.w.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	if err == nil {
+		t.now = s.now()
+		err = f(t)
 	}
-	t := &tx{ctx: ctx, row: row, w: s.w, now: s.now()}
-	err := f(t)
 	if err == nil {
 		_, err = t.exec("COMMIT")
 	}
 	if err != nil {
-		s.w.conn.ExecContext(row, "ROLLBACK") // the first error counts; SQLite may have rolled back already
+		// The first error counts. SQLite may have rolled back already; but it may also have begun: the context's end is an error of a BEGIN that took effect.
+		s.w.conn.ExecContext(t.row, "ROLLBACK")
 	}
 	return err
 }
