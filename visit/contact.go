@@ -122,9 +122,6 @@ func (c *contact) keepOriginals(ctx context.Context, wishes []accountpicture.Wis
 	var first []photopush.Pair
 	for _, w := range wishes {
 		p := c.pair(w.User)
-		if p.Original != nil || p.Have != "" {
-			continue
-		}
 		if p.Original = accountpicture.Original(c.inv, p.User); p.Original != nil {
 			first = append(first, *p)
 		}
