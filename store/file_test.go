@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -57,10 +58,14 @@ func TestOpenRefuses(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "in", "p.db")
 			ok(t, os.Mkdir(filepath.Dir(path), 0o700))
 			test.prepare(t, path)
+			before, _ := os.ReadFile(path)
 			s, err := store.Open(t.Context(), store.Config{Path: path}, store.Options{})
 			if err == nil {
 				s.Close()
 				t.Fatal("it was opened")
+			}
+			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) && strings.Contains(test.want, "name another path") {
+				t.Error("the file is not ours, and was changed")
 			}
 			want := "open database PATH: internal: " + test.want
 			got := strings.NewReplacer(path, "PATH", filepath.Dir(path), "DIR").Replace(err.Error())

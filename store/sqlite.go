@@ -15,7 +15,8 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // the driver "sqlite", too
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // applicationID marks the file as ours (PRAGMA application_id): "phpu".
@@ -34,11 +35,14 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	if err := createFile(s.path); err != nil {
 		return err
 	}
-	db, err := s.openDB(1, "_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(NORMAL)", "_pragma=cache_size(-32768)")
+	db, err := s.openDB(1, "_txlock=immediate", "_pragma=synchronous(NORMAL)", "_pragma=cache_size(-32768)")
 	if err != nil {
 		return err
 	}
 	if err := claimFile(ctx, db); err != nil {
+		return err
+	}
+	if err := useWAL(ctx, db); err != nil {
 		return err
 	}
 	if err := migrate(ctx, db); err != nil {
@@ -121,6 +125,22 @@ func claimFile(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// useWAL turns on write-ahead logging. That stays in the file, so that the file must be ours by then. Of processes that do it at once to a new file
+// SQLite lets some not wait: they are told that it is busy.
+func useWAL(ctx context.Context, db *sql.DB) error {
+	for until := time.Now().Add(busyTimeout); ; {
+		_, err := db.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+		if e, ok := errors.AsType[*sqlite.Error](err); !ok || e.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // migrate brings the schema up to date, forward only. Two processes may open a new database at once: who comes second meets tables that are
