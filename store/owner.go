@@ -80,10 +80,12 @@ func (s *Store) dead(name string) (bool, error) {
 		return false, nil
 	}
 	f, err := os.OpenFile(ownerPath(s.path, name), os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return true, nil
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrPermission): // an administrator's, beside the service: it counts as alive, and what it holds ends by its time
+		return false, nil
+	case err != nil:
 		return false, err
 	}
 	locked, err := tryLock(f)
