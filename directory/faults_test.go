@@ -444,3 +444,19 @@ func TestResolver(t *testing.T) {
 		t.Errorf("a name of another domain is %v, %v", got, err)
 	}
 }
+
+// A DNS server that is silent, as one that is off, leaves time for the next: dialling a workstation has less than a resolver has patience.
+func TestSilentDNSServer(t *testing.T) {
+	t.Parallel()
+	c := newCompany(t, 1)
+	c.AddHost("ws1.corp.example", netip.MustParseAddr("127.0.0.77"))
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	must(t, err)
+	defer silent.Close()
+	cfg := Config{Name: "corp.example", DNSServers: []string{silent.LocalAddr().String(), c.dcs[0].DNSAddr()}}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if got, err := cfg.Resolver().LookupHost(ctx, "ws1.corp.example"); err != nil || cmp.Diff([]string{"127.0.0.77"}, got) != "" {
+		t.Errorf("got %v, %v", got, err)
+	}
+}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// dnsTimeout is how long one DNS server has for an answer before the next one is asked.
+// dnsTimeout is the longest that one DNS server has for an answer before the next one is asked.
 const dnsTimeout = 3 * time.Second
 
 // A Resolver looks up names of one domain at the DNS servers of that domain, and all other names where the system looks.
@@ -63,8 +63,10 @@ func (r *Resolver) LookupHost(ctx context.Context, host string) ([]string, error
 		return net.DefaultResolver.LookupHost(ctx, host)
 	}
 	var last error
-	for _, s := range r.servers {
-		addrs, err := s.lookup(ctx, name)
+	for i, s := range r.servers {
+		share, cancel := shareOf(ctx, len(r.servers)-i) // a silent server leaves time for the next one
+		addrs, err := s.lookup(share, name)
+		cancel()
 		if err == nil {
 			return addrs, nil
 		}
