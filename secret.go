@@ -77,10 +77,16 @@ type SecretMark struct {
 	Size    int64
 }
 
-// Mark reads the mark. An environment variable cannot tell its age: its size alone counts.
+// Mark reads the mark. A file that may not be read has none: giving the right to would not change it. An environment variable cannot tell its age:
+// its size alone counts.
 func (s Secret) Mark() (SecretMark, error) {
 	if s.File != "" {
-		fi, err := os.Stat(s.File)
+		f, err := os.Open(s.File)
+		if err != nil {
+			return SecretMark{}, fmt.Errorf("read secret: %w", err)
+		}
+		defer f.Close()
+		fi, err := f.Stat()
 		if err != nil {
 			return SecretMark{}, fmt.Errorf("read secret: %w", err)
 		}
