@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/photopush/photopush"
@@ -53,15 +54,27 @@ func exitCode(ctx context.Context, err error) int {
 	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code
 	}
-	switch reason := photopush.ReasonOf(err); {
-	case reason == photopush.Auth:
+	switch {
+	case anyReason(err, photopush.Auth):
 		return exitCredential
-	case reason == photopush.KDC, errors.Is(err, photopush.ErrNoDirectory):
+	case anyReason(err, photopush.KDC), errors.Is(err, photopush.ErrNoDirectory):
 		return exitDirectory
 	case errors.Is(err, photopush.ErrUnknownUser), errors.Is(err, photopush.ErrUnknownWorkstation), errors.Is(err, directory.ErrAmbiguous):
 		return exitNotFound
 	}
 	return exitInternal
+}
+
+// anyReason tells whether one of the errors that err is joined of has the reason.
+func anyReason(err error, reason photopush.Reason) bool {
+	switch e := err.(type) {
+	case *photopush.Error:
+		return e.Reason == reason
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return anyReason(err, reason) })
+	}
+	next := errors.Unwrap(err)
+	return next != nil && anyReason(next, reason)
 }
 
 // tell prints err, a line for each fault in it, and returns its exit code.

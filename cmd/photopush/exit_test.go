@@ -33,9 +33,12 @@ func TestExitCodes(t *testing.T) {
 		"no domain controller":  {context.Background(), &photopush.Error{Reason: photopush.Offline, Op: "read", On: "corp.example", Err: photopush.ErrNoDirectory}, 6, "photopush: read corp.example: offline: no domain controller answers\n"},
 		"no KDC":                {context.Background(), &photopush.Error{Reason: photopush.KDC, On: "corp.example"}, 6, "photopush: corp.example: kdc\n"},
 		"rejected, then no one": {context.Background(), errors.Join(auth, photopush.ErrNoDirectory), 5, "photopush: bind dc1.corp.example: auth\nphotopush: no domain controller answers\n"},
-		"interrupted":           {canceled, fmt.Errorf("read: %w", context.Canceled), 130, "photopush: interrupted\n"},
-		"done all the same":     {canceled, nil, 0, ""},
-		"another error then":    {canceled, auth, 5, "photopush: bind dc1.corp.example: auth\n"},
+		"no one, then rejected": {context.Background(), errors.Join(
+			fmt.Errorf("domain a.example: %w", &photopush.Error{Reason: photopush.Offline, On: "a.example", Err: photopush.ErrNoDirectory}), fmt.Errorf("domain b.example: %w", auth)),
+			5, "photopush: domain a.example: a.example: offline: no domain controller answers\nphotopush: domain b.example: bind dc1.corp.example: auth\n"},
+		"interrupted":        {canceled, fmt.Errorf("read: %w", context.Canceled), 130, "photopush: interrupted\n"},
+		"done all the same":  {canceled, nil, 0, ""},
+		"another error then": {canceled, auth, 5, "photopush: bind dc1.corp.example: auth\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stderr bytes.Buffer
