@@ -2,7 +2,6 @@ package directory
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 )
@@ -18,7 +17,7 @@ const keepBuffer = 256 << 10
 
 // A pduConn hands a client whole BER elements only, after it has checked that each inner element ends within the outer one. go-ldap
 // reads lengths from the wire without a bound, and copies contents once per level; behind a pduConn a length cannot ask for
-// more than maxPDU, and a nesting not for more than maxDepth copies.
+// more than maxPDU, and a nesting not for more than maxDepth copies. A search entry that is larger arrives without its attributes.
 type pduConn struct {
 	net.Conn
 	buf  []byte // the element
@@ -49,7 +48,11 @@ func (c *pduConn) fill() error {
 		c.buf = nil
 	}
 	var err error
-	if c.buf, err = readElement(c.Conn, c.buf[:0]); err != nil {
+	c.buf, err = readElement(c.Conn, c.buf[:0])
+	if large, ok := errors.AsType[*largeError](err); ok {
+		c.buf, err = bareEntry(c.Conn, large)
+	}
+	if err != nil {
 		return err
 	}
 	if err := checkElement(c.buf, 0); err != nil {
@@ -78,7 +81,7 @@ func readElement(r io.Reader, buf []byte) ([]byte, error) {
 		return buf, err
 	}
 	if length > maxPDU-header {
-		return buf, fmt.Errorf("an answer of %d bytes is larger than %d MiB: an object has photos that are too large", length, maxPDU>>20)
+		return buf, &largeError{length}
 	}
 	buf, err = appendN(r, buf, length)
 	return buf, unexpected(err)

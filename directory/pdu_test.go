@@ -42,7 +42,8 @@ func TestPDUConn(t *testing.T) {
 		"high tag":               {[]byte{0x3f, 0x81, 0x00}, nil, "malformed LDAP message"},
 		"length of nine bytes":   {append([]byte{0x30, 0x89}, make([]byte, 20)...), nil, "malformed LDAP message"},
 		"length that overflows":  {[]byte{0x30, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, nil, "malformed LDAP message"},
-		"too long":               {[]byte{0x30, 0x84, 0x7f, 0xff, 0xff, 0xff}, nil, "an answer of 2147483647 bytes is larger than 64 MiB: an object has photos that are too large"},
+		"too long":               {append([]byte{0x30, 0x84, 0x7f, 0xff, 0xff, 0xff}, make([]byte, maxHead)...), nil, "an answer of 2147483647 bytes is larger than 64 MiB: an object has photos that are too large"},
+		"too long and cut":       {[]byte{0x30, 0x84, 0x7f, 0xff, 0xff, 0xff}, nil, "unexpected EOF"},
 		"deep":                   {deep, nil, "malformed LDAP message"},
 		"good, then one that is": {append(bytes.Clone(short), 0x30, 0x80), short, "malformed LDAP message"},
 	} {
@@ -97,6 +98,50 @@ func FuzzPDUConn(f *testing.F) {
 			} else if err != nil && (strings.Contains(err.Error(), "EOF") || strings.Contains(err.Error(), "depth")) {
 				t.Fatalf("%x: the library wants more: %v", c.buf, err)
 			}
+		}
+	})
+}
+
+// An entry that is too large loses its attributes, and what follows it is read as if nothing were.
+func TestLargeEntry(t *testing.T) {
+	const length = maxPDU + 5
+	name := "CN=ada,DC=corp,DC=example"
+	head := append([]byte{0x30, 0x84, 0x04, 0, 0, 5, 0x02, 1, 7, 0x64, 0x84, 0x03, 0xff, 0xff, 0xfc, 0x04, byte(len(name))}, name...)
+	filler := io.LimitReader(zeros{}, int64(length-(len(head)-6)))
+	next := []byte{0x30, 0x03, 0x02, 0x01, 0x05}
+	c := &pduConn{Conn: byteConn{Reader: io.MultiReader(bytes.NewReader(head), filler, bytes.NewReader(next))}}
+	packet, err := ber.ReadPacket(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := packet.Children[1]
+	if packet.Children[0].Value != int64(7) || entry.Tag != 4 || entry.ClassType != ber.ClassApplication || entry.Children[0].Value != name || len(entry.Children[1].Children) != 0 {
+		t.Errorf("got %x", packet.Bytes())
+	}
+	if cap(c.buf) > maxHead {
+		t.Errorf("%d bytes are kept", cap(c.buf))
+	}
+	if packet, err = ber.ReadPacket(c); err != nil || !bytes.Equal(packet.Bytes(), next) {
+		t.Errorf("then came %v, %v", packet, err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// FuzzBareEntry: what comes of any large answer is a message that is whole, or the error.
+func FuzzBareEntry(f *testing.F) {
+	f.Add([]byte{0x02, 1, 7, 0x64, 0x84, 0x03, 0xff, 0xff, 0xfc, 0x04, 1, 'x', 0x30})
+	f.Add([]byte{0x02, 1, 7, 0x64})
+	f.Add([]byte{0x02, 1, 7, 0x65, 3, 0x04, 1, 'x'})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		got, err := bareEntry(bytes.NewReader(in), &largeError{len(in)})
+		if err == nil && (checkElement(got, 0) != nil || len(got) > maxHead+64) {
+			t.Errorf("%x gives %x", in, got)
 		}
 	})
 }

@@ -176,6 +176,9 @@ func identify(b base, e *ldap.Entry) (rawGUID, error) {
 	if !b.covers(dn) {
 		return rawGUID{}, errForeign
 	}
+	if len(e.Attributes) == 0 {
+		return rawGUID{}, fmt.Errorf("it shows no attribute: the account may read none, or its photos are larger than %d MiB together", maxPDU>>20)
+	}
 	return decodeGUID(e.GetEqualFoldRawAttributeValue("objectGUID"))
 }
 
