@@ -34,7 +34,7 @@ var testImports = map[string][]string{
 	"winrm":           {"internal/simwin"},
 	"directory":       {"internal/simad", "internal/sambalab"},
 	"visit":           {"internal/simwin", "internal/winelab", "internal/badge", "winrm"},
-	"jobs":            {"internal/lab", "internal/simwin", "store", "store/storetest", "visit"},
+	"jobs":            {"internal/badge", "internal/simwin", "photo", "store"},
 	"store":           {"store/storetest"},
 	"internal/simwin": {"accountpicture/golden", "photo", "internal/winelab", "winrm"},
 	"cmd/photopush":   {"internal/simad", "internal/simwin", "internal/sambalab", "internal/winelab", "internal/badge"},

@@ -73,8 +73,8 @@ func (g *guarded) Open(ctx context.Context, w photopush.Workstation) (visit.Sess
 	}
 	token, err := g.guard.Permit(ctx, c, w.ID)
 	switch {
-	case stops(err):
-		return nil, &refusal{err, true}
+	case stopIn(err) != nil:
+		return nil, &refusal{stopError(c.Account, stopIn(err)), true}
 	case ctx.Err() != nil && err != nil: // the visit's time went by in waiting for others
 		return nil, &refusal{err, false}
 	case err != nil:
@@ -108,8 +108,11 @@ func (g *guarded) tell(ctx context.Context, c photopush.Credential, token string
 	return g.guard.Unused(ctx, c, token)
 }
 
-// stops tells whether the guard's error says that a credential must not be used any more, anywhere.
-func stops(err error) bool {
-	stop, ok := errors.AsType[*photopush.CredentialStop](err)
-	return ok && !stop.Since.IsZero() // without a time it was one workstation that is not asked again
+// stopIn is the stop in the guard's error that says that a credential must not be used any more, anywhere; nil when there is none.
+func stopIn(err error) *photopush.CredentialStop {
+	stop, _ := errors.AsType[*photopush.CredentialStop](err)
+	if stop == nil || stop.Since.IsZero() { // without a time it is one workstation that is not asked again
+		return nil
+	}
+	return stop
 }

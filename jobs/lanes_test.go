@@ -1,0 +1,469 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/store"
+)
+
+// TestInterruptedPass: what was reached is looked at again, what was not is as before.
+func TestInterruptedPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		d := c.domain(corp).staff(6)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c.vouch(0)
+		running, opening := d.workstations[0], d.workstations[1]
+		c.open = func(ctx context.Context, w photopush.Workstation) error {
+			if w.ID != opening.ID {
+				return nil
+			}
+			<-ctx.Done()
+			return &photopush.Error{Reason: photopush.Timeout, Op: "connect to", On: w.Host, Err: errors.New("ended")}
+		}
+		c.run = func(ctx context.Context, w photopush.Workstation, n int) error {
+			if w.ID != running.ID || n < 2 {
+				return nil
+			}
+			go cancel()
+			<-ctx.Done()
+			return &photopush.Error{Reason: photopush.Unknown, Op: "run on", On: w.Host, Err: context.Cause(ctx)}
+		}
+		began := time.Now()
+		err := c.Pass(ctx, false)
+		if !errors.Is(err, context.Canceled) || time.Since(began) > time.Second {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		r := c.record(running)
+		if r.Reason != photopush.Unknown || r.Attempts != 0 || r.Due.After(time.Now()) || !r.LeaseUntil.IsZero() || r.LastContact.IsZero() {
+			t.Errorf("the one that was reached: %+v", r)
+		}
+		if p := c.stored(running, d.users[0].SID); p.InStep() || p.Reason != photopush.Unknown {
+			t.Errorf("%+v", p)
+		}
+		if _, usable, err := c.db.Inventory(t.Context(), running.ID); err != nil || usable {
+			t.Errorf("its inventory counts as what is there: %v, %v", usable, err)
+		}
+		r = c.record(opening)
+		if r.Reason != "" || r.Attempts != 0 || r.Due.After(time.Now()) || !r.LeaseUntil.IsZero() {
+			t.Errorf("the one that was not reached: %+v", r)
+		}
+		c.open, c.run = nil, nil
+		if c.mustPass(); c.inStep() != 6 {
+			t.Errorf("%d in step", c.inStep())
+		}
+	})
+}
+
+// TestVisitDeadline: a visit that hangs ends before its lease does, and holds up nobody.
+func TestVisitDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		d := c.domain(corp).staff(8)
+		c.run = func(ctx context.Context, w photopush.Workstation, n int) error {
+			if w.ID == d.workstations[0].ID && n == 2 {
+				<-ctx.Done()
+				return &photopush.Error{Reason: photopush.Unknown, Op: "run on", On: w.Host, Err: context.Cause(ctx)}
+			}
+			return nil
+		}
+		began := time.Now()
+		tally := c.mustPass()
+		if took := time.Since(began); took != c.Config.VisitDeadline {
+			t.Errorf("the pass took %s", took)
+		}
+		if tally.Pushed != 7 || tally.Failed[photopush.Unknown] != 1 || c.log.count("outlived") != 0 {
+			t.Errorf("%+v", tally)
+		}
+		r := c.record(d.workstations[0])
+		if wait := time.Until(r.Due); r.Attempts != 1 || wait < 2*time.Minute || wait > 3*time.Minute {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// TestPanic: a fault in one visit is that visit's.
+func TestPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		d := c.domain(corp).staff(3)
+		c.mustPass()
+		for i, p := range d.users {
+			p.photo(uint32(5001 + i))
+		}
+		c.run = func(_ context.Context, w photopush.Workstation, _ int) error {
+			if w.ID == d.workstations[1].ID {
+				panic("index out of range")
+			}
+			return nil
+		}
+		tally := c.mustPass()
+		if _, usable, err := c.db.Inventory(t.Context(), d.workstations[1].ID); err != nil || usable {
+			t.Errorf("its inventory counts as what is there: %v, %v", usable, err)
+		}
+		if tally.Pushed != 2 || tally.Failed[photopush.Internal] != 1 || len(c.inFlight) != 0 {
+			t.Errorf("%+v, open sessions %v", tally, c.inFlight)
+		}
+		if c.log.count("index out of range") == 0 || c.log.count("lanes_test.go") == 0 {
+			t.Errorf("the log does not tell where: %s", &c.log.b)
+		}
+		r := c.record(d.workstations[1])
+		if r.Reason != photopush.Internal || r.Attempts != 1 || r.Detail != "visit ws1001.corp.example: panic: index out of range" {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// TestWrongPassword: two attempts, whatever is due and however often it is tried; the other domain does not suffer; a corrected secret is tried at once.
+func TestWrongPassword(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		d, other := c.domain(corp).staff(9), c.domain("other.example").staff(3)
+		attempts, wrong := 0, true
+		c.open = func(_ context.Context, w photopush.Workstation) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if w.Domain == corp && wrong {
+				attempts++
+				return &photopush.Error{Reason: photopush.Auth, Op: "sign in to", On: w.Host, Err: errors.New("401")}
+			}
+			return nil
+		}
+		for range 2 {
+			tally, err := c.pass(false)
+			if photopush.ReasonOf(err) != photopush.Auth || strings.Count(err.Error(), "\n") != 0 || !strings.HasPrefix(err.Error(), "domain corp.example: use account svc-push@corp.example: auth: ") {
+				t.Errorf("%v", err)
+			}
+			if attempts != 2 || c.inStep() != 3 {
+				t.Errorf("%d attempts, %d in step: %+v", attempts, c.inStep(), tally)
+			}
+		}
+		rejected := 0
+		for _, w := range d.workstations {
+			r := c.record(w)
+			if !r.LeaseUntil.IsZero() || r.Attempts > 1 {
+				t.Errorf("%+v", r)
+			}
+			if r.Reason == photopush.Auth {
+				rejected++
+			} else if r.Due.After(time.Now()) {
+				t.Errorf("%s was never asked, and waits until %s", w.Host, r.Due)
+			}
+		}
+		if rejected != 1 {
+			t.Errorf("%d are kept as rejecting: the one whose rejection stopped the credential is given back", rejected)
+		}
+		wrong = false
+		time.Sleep(time.Minute)
+		c.password(corp+"-work", "the right one")
+		if c.mustPass(); c.inStep() != 12 || attempts != 2 {
+			t.Errorf("%d in step after the password was corrected", c.inStep())
+		}
+		if other.reads == 0 {
+			t.Error("the other domain was not read")
+		}
+	})
+}
+
+// TestOneWorkstationRejects: that is its own fault as long as others accept.
+func TestOneWorkstationRejects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		d := c.domain(corp).staff(9)
+		c.open = func(_ context.Context, w photopush.Workstation) error {
+			if w.ID == d.workstations[8].ID {
+				return because(photopush.Auth, "401")
+			}
+			return nil
+		}
+		for day := range 3 {
+			tally := c.mustPass()
+			if !tally.NeedsPerson() || tally.Failed[photopush.Auth] != 1 || c.inStep() != 8 {
+				t.Errorf("%+v", tally)
+			}
+			if r := c.record(d.workstations[8]); r.Reason != photopush.Auth || r.Attempts != day+1 || time.Until(r.Due) < 24*time.Hour {
+				t.Errorf("day %d: %+v", day, r)
+			}
+			time.Sleep(25 * time.Hour)
+		}
+	})
+}
+
+// TestSecretThatCannotBeRead: nobody is asked, nothing is counted against a workstation.
+func TestSecretThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		d := c.domain(corp).staff(3)
+		secret := filepath.Join(c.dir, corp+"-work")
+		gone := func(context.Context, photopush.Workstation) error {
+			if err := os.Remove(secret); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Error(err)
+			}
+			return because(photopush.Offline, "no answer")
+		}
+		c.Config.Visits = 1
+		for _, open := range []func(context.Context, photopush.Workstation) error{gone, nil} { // it vanishes during the first pass
+			c.open = open
+			tally, err := c.pass(false)
+			if photopush.ReasonOf(err) != photopush.Auth || !errors.Is(err, os.ErrNotExist) || tally.Visited != 0 {
+				t.Errorf("%v, %+v", err, tally)
+			}
+		}
+		for i, w := range d.workstations {
+			if r := c.record(w); r.Attempts != 0 || !r.LeaseUntil.IsZero() || i > 0 && (r.Reason != "" || r.Due.After(time.Now())) {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}
+
+// TestWaitingForPermitCountsForNothing: while nobody vouches for the credential one attempt is in flight; who waits in vain is as before.
+func TestWaitingForPermitCountsForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		c.Config.VisitDeadline = 30 * time.Second
+		d := c.domain(corp).staff(4)
+		first := true
+		c.open = func(ctx context.Context, w photopush.Workstation) error {
+			c.mu.Lock()
+			hangs := first
+			first = false
+			c.mu.Unlock()
+			if !hangs {
+				return nil
+			}
+			<-ctx.Done()
+			time.Sleep(time.Second) // the others' time is over before it gives its place back
+			return &photopush.Error{Reason: photopush.Timeout, Op: "sign in to", On: w.Host, Err: ctx.Err()}
+		}
+		began := time.Now()
+		tally := c.mustPass()
+		if took := time.Since(began); took < 30*time.Second || took > 32*time.Second {
+			t.Errorf("the pass took %s", took)
+		}
+		if tally.Failed[photopush.Timeout] != 1 || c.inStep() != 3 {
+			t.Errorf("%+v", tally)
+		}
+		attempts := 0
+		for _, w := range d.workstations {
+			attempts += c.record(w).Attempts
+		}
+		if attempts != 1 || c.spy.released != 3 {
+			t.Errorf("%d attempts, %d given back", attempts, c.spy.released)
+		}
+	})
+}
+
+// TestOthersFillTheLimit: it waits for them without spinning, and goes on when they are done.
+func TestOthersFillTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		c.domain(corp).staff(6)
+		c.ok(c.readDomain(t.Context(), c.Jobs.Domains[0]))
+		other := c.another(store.Options{})
+		claims, err := other.Claim(t.Context(), photopush.ClaimRequest{Limit: 4, Lease: 10 * time.Minute})
+		c.ok(err)
+		done := make(chan error, 1)
+		go func() { done <- c.Pass(t.Context(), false) }()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if c.visits() != 0 {
+			t.Errorf("%d visits beside 4 of others", c.visits())
+		}
+		if n := c.spy.claims; n < 60 || n > 300 {
+			t.Errorf("%d claims in a minute", n)
+		}
+		for _, claim := range claims {
+			c.ok(other.Release(t.Context(), claim))
+		}
+		c.ok(<-done)
+		if c.inStep() != 6 {
+			t.Errorf("%d in step", c.inStep())
+		}
+	})
+}
+
+// TestOthersAreWaitedForOnlyWhereItHelps: what is due in a domain that must not be visited is no reason to wait.
+func TestOthersAreWaitedForOnlyWhereItHelps(t *testing.T) {
+	for name, bar := range map[string]func(*company){
+		"not configured any more": func(c *company) { c.Jobs.Domains = c.Jobs.Domains[:1] },
+		"stopped": func(c *company) {
+			credential, err := c.Jobs.Domains[1].RemoteLogon.credential()
+			c.ok(err)
+			c.ok(c.db.Stop(context.Background(), credential, "rejected"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCompany(t)
+				c.domain(corp).staff(3)
+				c.domain("other.example").staff(3)
+				c.ok(c.readDomain(t.Context(), c.Jobs.Domains[0]))
+				c.ok(c.readDomain(t.Context(), c.Jobs.Domains[1]))
+				bar(c)
+				other := c.another(store.Options{})
+				claims, err := other.Claim(t.Context(), photopush.ClaimRequest{Limit: 1, Lease: time.Hour, Domains: []string{"other.example"}})
+				c.ok(err)
+				began := time.Now()
+				_, err = c.pass(false)
+				if stopped := name == "stopped"; stopped != (photopush.ReasonOf(err) == photopush.Auth) || !stopped && err != nil {
+					t.Errorf("%v", err)
+				}
+				if took := time.Since(began); took > time.Second || c.inStep() != 3 || c.visits() != 3 {
+					t.Errorf("after %s: %d visits, %d in step", took, c.visits(), c.inStep())
+				}
+				c.ok(other.Release(t.Context(), claims[0]))
+			})
+		})
+	}
+}
+
+// TestDeadProcess: what a dead process held is taken over at once, and looked at.
+func TestDeadProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		d := c.domain(corp).staff(2)
+		c.mustPass()
+		d.users[0].photo(5001)
+		dead, err := store.Open(t.Context(), store.Config{Path: c.db.Path()}, store.Options{})
+		c.ok(err)
+		_, _, got, err := dead.ClaimOne(t.Context(), d.workstations[0].ID, time.Hour)
+		c.ok(errors.Join(err, dead.Close()))
+		if tally := c.mustPass(); !got || tally.Pushed != 1 || c.inStep() != 2 {
+			t.Errorf("%v, %+v", got, tally)
+		}
+	})
+}
+
+// TestLeaseLost: a process that was asleep for an hour overwrites nothing of what another has done since.
+func TestLeaseLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		d := c.domain(corp).staff(1)
+		other := c.another(store.Options{Clock: func() time.Time { return time.Now().Add(time.Hour) }})
+		var taken []photopush.Claim
+		c.run = func(ctx context.Context, _ photopush.Workstation, n int) (err error) {
+			if n == 2 {
+				taken, err = other.Claim(ctx, photopush.ClaimRequest{Limit: 1, Lease: time.Hour})
+			}
+			return err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.Pass(ctx, false); !errors.Is(err, context.DeadlineExceeded) && err != nil {
+			t.Error(err)
+		}
+		if len(taken) != 1 || c.log.count("visit outlived its lease") != 1 {
+			t.Errorf("claimed %d; the log: %s", len(taken), &c.log.b)
+		}
+		if p := c.stored(d.workstations[0], d.users[0].SID); p.Have != "" {
+			t.Errorf("stored without the lease: %+v", p)
+		}
+		if r := c.record(d.workstations[0]); r.LeaseUntil.IsZero() {
+			t.Errorf("the other's lease is gone: %+v", r)
+		}
+	})
+}
+
+// TestDatabaseFails: the pass ends with the error once its visits have, and leaves nothing behind.
+func TestDatabaseFails(t *testing.T) {
+	full := because(photopush.Internal, "disk full")
+	for name, fail := range map[string]func(*spy){
+		"finish":                      func(s *spy) { s.failFinish = full },
+		"claim, with claims in hand":  func(s *spy) { s.failing = full },
+		"asking what is due":          func(s *spy) { s.failDue = full },
+		"asking, with all of it done": func(s *spy) { s.failFinish, s.failDue = full, full },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCompany(t)
+				c.domain(corp).staff(9)
+				fail(c.spy)
+				if err := c.Pass(t.Context(), false); !errors.Is(err, full) {
+					t.Errorf("%v", err)
+				}
+				if len(c.inFlight) != 0 {
+					t.Errorf("%d sessions are open", len(c.inFlight))
+				}
+				*c.spy = spy{Store: c.db}
+				time.Sleep(2 * c.Config.lease()) // this process lives: its lost claims end by their time
+				if c.mustPass(); c.inStep() != 9 {
+					t.Errorf("%d in step", c.inStep())
+				}
+			})
+		})
+	}
+}
+
+// TestNoHost: a computer object without an address is never asked for, and says why.
+func TestNoHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		d := c.domain(corp).staff(2)
+		d.workstations[0].Host = ""
+		d.workstations[1].Enabled = false
+		tally := c.mustPass()
+		if c.visits() != 0 || tally.Failed[photopush.DNS] != 1 || tally.Visited != 0 {
+			t.Errorf("%d visits, %+v", c.visits(), tally)
+		}
+		if r := c.record(d.workstations[0]); r.Detail != "connect to WS1000: the computer object has no dNSHostName" || r.Attempts != 1 {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// TestStopErrorsComeInTheOrderOfTheConfiguration, so that the same fault reads the same.
+func TestStopErrorsComeInTheOrderOfTheConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		var want []string
+		for i := range 6 {
+			name := fmt.Sprintf("d%d.example", i)
+			c.domain(name)
+			credential, err := c.Jobs.Domains[i].RemoteLogon.credential()
+			c.ok(err)
+			c.ok(c.db.Stop(t.Context(), credential, "rejected"))
+			want = append(want, "domain "+name)
+		}
+		err := c.visitDue(t.Context())
+		lines := strings.Split(err.Error(), "\n")
+		for i, line := range lines {
+			if !strings.HasPrefix(line, want[i]) {
+				t.Errorf("line %d: %s", i, line)
+			}
+		}
+	})
+}
+
+// TestDirectoryAccountIsGuardedDuringVisits: the account that reads photos is not tried once it is stopped, and a rejection stops it.
+func TestDirectoryAccountIsGuardedDuringVisits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(t)
+		c.domain(corp)
+		tried := 0
+		read := func() error { tried++; return because(photopush.Auth, "data 532") }
+		for range 3 {
+			if err := c.Read(t.Context(), corp, read); photopush.ReasonOf(err) != photopush.Auth {
+				t.Errorf("%v", err)
+			}
+		}
+		if tried != 1 {
+			t.Errorf("%d attempts", tried)
+		}
+		c.password(corp+"-read", "a longer one")
+		c.ok(c.Read(t.Context(), corp, func() error { return nil }))
+		if err := c.Read(t.Context(), "gone.example", read); photopush.ReasonOf(err) != photopush.OutOfScope || tried != 1 {
+			t.Errorf("%v, %d attempts", err, tried)
+		}
+	})
+}
