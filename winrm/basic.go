@@ -72,11 +72,14 @@ func (e *notOfferedError) Error() string {
 	return "the WinRM service " + offers + "; allow " + e.want + " there (winrm/config/service/auth), or choose another auth"
 }
 
-// offered tells whether one of the WWW-Authenticate fields begins with the scheme.
+// offered tells whether the WWW-Authenticate fields offer the scheme. Windows sends a field for each; what joins them into one (RFC 9110, 11.6.1) must not
+// make a rejected password look like a host that did not want it, for then it would be tried everywhere.
 func offered(fields []string, scheme string) bool {
 	for _, f := range fields {
-		if strings.EqualFold(schemeOf(f), scheme) {
-			return true
+		for challenge := range strings.SplitSeq(f, ",") {
+			if strings.EqualFold(schemeOf(challenge), scheme) {
+				return true
+			}
 		}
 	}
 	return false

@@ -94,6 +94,8 @@ func TestStatuses(t *testing.T) {
 	}{
 		{"401", hostAnswer{status: 401, header: challenge("Negotiate", `Basic realm="WSMAN"`)},
 			"sign in to ws1.corp.example: auth: user name or password of svc was rejected"},
+		{"401 in one field", hostAnswer{status: 401, header: challenge(`Negotiate, Basic realm="WSMAN"`)},
+			"sign in to ws1.corp.example: auth: user name or password of svc was rejected"},
 		{"401 without Basic", hostAnswer{status: 401, header: challenge("Negotiate", "Kerberos")},
 			"sign in to ws1.corp.example: unsupported: the WinRM service offers only Negotiate, Kerberos; allow Basic there (winrm/config/service/auth), or choose another auth"},
 		{"401 without anything", hostAnswer{status: 401},
