@@ -42,7 +42,7 @@ type standing struct {
 }
 
 const readStanding = `SELECT accepted_until, stopped_since, permit_until, detail, permit_owner, permit_token, EXISTS (SELECT 1 FROM credential_rejection j WHERE
-	j.account = c.account AND j.mechanism = c.mechanism AND j.mark_time = c.mark_time AND j.mark_size = c.mark_size AND j.workstation = ?)
+	j.account = c.account AND j.mechanism = c.mechanism AND j.mark_time = c.mark_time AND j.mark_size = c.mark_size AND j.workstation = ? AND j.known = 0)
 	FROM credential c` + ofCredential
 
 // readCredential gives the zero standing for a credential that was never tried.
@@ -148,7 +148,7 @@ func (s *Store) takePermit(ctx context.Context, c photopush.Credential, workstat
 	return token, wait, err
 }
 
-// Accepted says that the far end accepted the credential: it vouches for it, and clears what was counted.
+// Accepted says that the far end accepted the credential: it vouches for it, and whoever rejected it before is known to, and not counted again.
 func (s *Store) Accepted(ctx context.Context, c photopush.Credential, token string) error {
 	if token == "" { // one of many; seldom worth a write
 		st, err := readCredential(c, "", func(text string, args []any, dest ...any) error {
@@ -159,7 +159,7 @@ func (s *Store) Accepted(ctx context.Context, c photopush.Credential, token stri
 		}
 	}
 	return s.endPermit(ctx, "accept credential", c, token, func(t *tx) error {
-		if _, err := t.exec("DELETE FROM credential_rejection"+ofCredential, credentialKey(c)...); err != nil {
+		if _, err := t.exec("UPDATE credential_rejection SET known = 1"+ofCredential, credentialKey(c)...); err != nil {
 			return err
 		}
 		_, err := t.exec("UPDATE credential SET accepted_until = ?"+ofCredential, append([]any{t.now + acceptedFor.Milliseconds()}, credentialKey(c)...)...)
@@ -177,7 +177,7 @@ func (s *Store) Rejected(ctx context.Context, c photopush.Credential, token stri
 			return err
 		}
 		var n int
-		if err := t.scan("SELECT count(*) FROM credential_rejection"+ofCredential, credentialKey(c), &n); err != nil {
+		if err := t.scan("SELECT count(*) FROM credential_rejection"+ofCredential+" AND known = 0", credentialKey(c), &n); err != nil {
 			return err
 		}
 		if n >= maxRejections {

@@ -16,7 +16,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/photopush/photopush/internal/badge"
 	"github.com/photopush/photopush/internal/lab"
+	"github.com/photopush/photopush/internal/simwin"
 )
 
 // killCommit names the commit after which the process ends as by kill -9.
@@ -41,12 +43,20 @@ func killAtCommit() {
 	}
 }
 
+// oldPicture is what a user had chosen himself.
+var oldPicture = badge.JPEG(77, 96, 96, 85)
+
 // smallCompany has three people on two workstations, one of them with an old picture.
 func smallCompany(t *testing.T, o lab.Options) *lab.Company {
 	o.Users, o.Workstations, o.Plain, o.Now = 3, 2, true, time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 	c := newCompany(t, o)
 	w := c.Workstations[0]
-	w.Machine.AddWindowsPicture(w.Users[0].SID, 77)
+	sid := string(w.Users[0].SID)
+	path := `C:\Users\Public\AccountPictures\` + sid + `\{0E2F5B9C-0000-4A7B-8000-000000000001}-Image96.jpg`
+	w.Machine.WriteFile(path, oldPicture)
+	for _, name := range []string{"Image96", "Image448"} { // fewer and smaller than Windows makes: hundreds of companies are made
+		w.Machine.SetValue(`HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\AccountPicture\Users\`+sid, name, simwin.StringValue(path))
+	}
 	return c
 }
 

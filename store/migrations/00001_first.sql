@@ -135,5 +135,6 @@ CREATE TABLE credential_rejection (
     mark_size   INTEGER NOT NULL,
     workstation TEXT    NOT NULL,
     at          INTEGER NOT NULL,
+    known       INTEGER NOT NULL DEFAULT 0, -- another workstation has accepted it since: this one's rejections say nothing of the credential
     PRIMARY KEY (account, mechanism, mark_time, mark_size, workstation)
 ) WITHOUT ROWID;

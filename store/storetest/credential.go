@@ -194,6 +194,30 @@ func notAskedAgain(s *suite) {
 	s.same("another has accepted it", s.permit(1), "")
 }
 
+// Workstations that reject what others accept, as when the account is missing there, come back every day; they never stop the credential.
+func knownToReject(s *suite) {
+	for _, n := range []int{1, 2} {
+		_, err := s.Rejected(s.ctx, credential, s.permit(n), id(n), "401")
+		s.ok(err)
+		s.ok(s.Accepted(s.ctx, credential, s.permit(3)))
+	}
+	s.wait(24 * time.Hour)
+	for _, n := range []int{1, 2} {
+		stop, err := s.Rejected(s.ctx, credential, s.permit(n), id(n), "401")
+		s.ok(err)
+		if stop != nil {
+			s.Errorf("stopped by workstations that always reject it: %v", stop)
+		}
+	}
+	_, err := s.Rejected(s.ctx, credential, s.permit(4), id(4), "ws4: 401")
+	s.ok(err)
+	stop, err := s.Rejected(s.ctx, credential, s.permit(5), id(5), "ws5: 401")
+	s.ok(err)
+	if stop == nil {
+		s.Error("not stopped by two workstations that had not rejected it before")
+	}
+}
+
 func anotherMark(s *suite) {
 	s.ok(s.Stop(s.ctx, credential, "LDAP 49"))
 	s.refused(credential, 1, "LDAP 49")

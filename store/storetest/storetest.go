@@ -60,6 +60,7 @@ func Run(t *testing.T, database Database) {
 		{"credential: many visits and processes cost two attempts", twoAttempts},
 		{"credential: a success lets many in", successLetsMany},
 		{"credential: a rejecting workstation is not asked again", notAskedAgain},
+		{"credential: workstations known to reject do not stop it", knownToReject},
 		{"credential: another mark begins anew", anotherMark},
 		{"credential: permit ends", permitEnds},
 		{"credential: stop and clear", stopAndClear},
