@@ -59,7 +59,7 @@ var sentences = []struct {
 	{OutOfScope, "The user or workstation is outside the configured scope. Widen the scope if it should be cared for."},
 	{Script, "The script did not run to its end on the workstation. Its detail says where; anti-malware products that block scripts are a usual cause."},
 	{Timeout, "The workstation answered, but did not finish in time. It is tried again; raise the deadline if it stays."},
-	{Unknown, "The connection was lost after the work had been sent, so that it may or may not be done. It is read again at the next contact."},
+	{Unknown, "The connection was lost, or time ran out, after the work had been sent, so that it may or may not be done. It is read again at the next contact."},
 	{Internal, "An error of photopush itself. Please report it with the log."},
 }
 
