@@ -44,12 +44,15 @@ type seenPhoto struct{ err error }
 // maxSeen bounds the memory of photos that were decoded; about 8 MB.
 const maxSeen = 50_000
 
+// maxRenders bounds how many photos are decoded at once, however many processors there are: each may take 320 MiB at the worst.
+const maxRenders = 8
+
 // New makes an empty cache. As many photos are decoded at once as Go uses processors.
 func New(src Source, recipe photo.Recipe, cfg Config) *Cache {
 	return &Cache{
 		src:    src,
 		recipe: recipe,
-		slots:  make(chan struct{}, runtime.GOMAXPROCS(0)),
+		slots:  make(chan struct{}, min(runtime.GOMAXPROCS(0), maxRenders)),
 		sets:   newLRU[string, *photo.Set](int64(cfg.CacheSize)),
 		seen:   newLRU[[sha256.Size]byte, seenPhoto](maxSeen),
 	}
