@@ -57,8 +57,8 @@ const reset = `[-HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Ac
 [-HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList]
 `
 
-// seed puts the workstation into a pair's start, and returns the override that plays what Wine lacks; empty for none.
-func (e engine) seed(t *testing.T, s golden.State) (override string) {
+// seed puts the workstation into a start, but for what an override plays.
+func (e engine) seed(t *testing.T, s golden.State) {
 	t.Helper()
 	if err := os.RemoveAll(e.HostPath(golden.Home)); err != nil {
 		t.Fatal(err)
@@ -85,10 +85,6 @@ func (e engine) seed(t *testing.T, s golden.State) (override string) {
 	for key, sddl := range s.KeyDescriptors {
 		e.setKeyDescriptor(t, key, sddl)
 	}
-	if text := overrideText(s); text != "" {
-		return e.Override(t, text)
-	}
-	return ""
 }
 
 func writeKey(reg *strings.Builder, k golden.Key) {
@@ -152,25 +148,35 @@ func (e engine) setKeyDescriptor(t *testing.T, key, sddl string) {
 	}
 }
 
-// overrideText are functions in place of the script's own: descriptors and links as the state has them, effects that fail.
-func overrideText(s golden.State) string {
-	var b strings.Builder
-	if len(s.Descriptors) > 0 {
-		b.WriteString("function Get-PathSddl([string] $path) {\n")
-		for path, sddl := range s.Descriptors {
-			fmt.Fprintf(&b, "  if ($path.TrimEnd('\\') -eq '%s') { return '%s' }\n", strings.TrimRight(path, `\`), sddl)
+// overrideText are functions in place of the script's own: descriptors and links as the states have them, effects that fail. Where there
+// are several states, $case says in which of them the script runs.
+func overrideText(states []golden.State) string {
+	var sddl, attributes strings.Builder
+	faults := map[string]string{} // what an effect does first, by effect
+	for i, s := range states {
+		when := ""
+		if len(states) > 1 {
+			when = fmt.Sprintf("$case -eq %d -and ", i)
 		}
-		b.WriteString("  Shipped-Get-PathSddl $path\n}\n")
-	}
-	if len(s.Links) > 0 {
-		b.WriteString("function Get-PathAttributes([string] $path) {\n")
+		for path, d := range s.Descriptors {
+			fmt.Fprintf(&sddl, "  if (%s$path.TrimEnd('\\') -eq '%s') { return '%s' }\n", when, strings.TrimRight(path, `\`), d)
+		}
 		for _, path := range s.Links {
-			fmt.Fprintf(&b, "  if ($path.TrimEnd('\\') -eq '%s') { return [IO.FileAttributes]'Directory, ReparsePoint' }\n", path)
+			fmt.Fprintf(&attributes, "  if (%s$path.TrimEnd('\\') -eq '%s') { return [IO.FileAttributes]'Directory, ReparsePoint' }\n", when, path)
 		}
-		b.WriteString("  Shipped-Get-PathAttributes $path\n}\n")
+		for _, f := range s.Faults {
+			faults[f.Effect] += fmt.Sprintf("  if (%s$run['calls %s'] -eq %d) { throw [IO.IOException]::new('a fault', [int] 0x%08x) }\n", when, f.Effect, f.Call, f.HResult)
+		}
 	}
-	for _, f := range s.Faults {
-		b.WriteString(faultText(f.Effect, f.Call, before, fmt.Sprintf("throw [IO.IOException]::new('a fault', [int] 0x%08x)", f.HResult)))
+	var b strings.Builder
+	if sddl.Len() > 0 {
+		fmt.Fprintf(&b, "function Get-PathSddl([string] $path) {\n%s  Shipped-Get-PathSddl $path\n}\n", sddl.String())
+	}
+	if attributes.Len() > 0 {
+		fmt.Fprintf(&b, "function Get-PathAttributes([string] $path) {\n%s  Shipped-Get-PathAttributes $path\n}\n", attributes.String())
+	}
+	for effect, first := range faults {
+		fmt.Fprintf(&b, "function %[1]s {\n  $run['calls %[1]s'] = 1 + $run['calls %[1]s']\n%[2]s  Shipped-%[1]s @args\n}\n", effect, first)
 	}
 	return b.String()
 }

@@ -116,6 +116,7 @@ func (e engine) inventory(t *testing.T) *photopush.Inventory {
 // TestFaultsOnEngine breaks a push at every effect. After each break every value must name a complete file; one undisturbed run afterwards
 // must get everything right.
 func TestFaultsOnEngine(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	e.seed(t, golden.State{})
 	old, wanted := testSet("old"), testSet("wanted")

@@ -58,6 +58,7 @@ func TestEffectsAreTheOnlyOnes(t *testing.T) {
 
 // TestOnEngine shows what only the real engine can say of script and bootstrap.
 func TestOnEngine(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	t.Run("is for Windows PowerShell 5.1", e.testCheck)
 	t.Run("bootstrap", e.testBootstrap)
