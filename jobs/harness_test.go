@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -69,6 +70,7 @@ type domain struct {
 
 type employee struct {
 	photopush.User
+	c      *company
 	photos []photopush.Photo
 }
 
@@ -138,7 +140,7 @@ func (d *domain) staff(n int) *domain {
 func (d *domain) person() *employee {
 	number := 1000*(1+slices.Index(d.c.domains, d)) + len(d.users)
 	account := fmt.Sprintf("u%d", number)
-	p := &employee{User: photopush.User{SID: photopush.SID(fmt.Sprintf("S-1-5-21-1-2-3-%d", number)), GUID: photopush.GUID(fmt.Sprintf("00000000-0000-0000-0001-%012d", number)),
+	p := &employee{c: d.c, User: photopush.User{SID: photopush.SID(fmt.Sprintf("S-1-5-21-1-2-3-%d", number)), GUID: photopush.GUID(fmt.Sprintf("00000000-0000-0000-0001-%012d", number)),
 		Domain: d.name, DN: "CN=" + account + ",OU=Staff", AccountName: account, UPN: account + "@" + d.name, Enabled: true}}
 	p.photo(uint32(number))
 	d.users = append(d.users, p)
@@ -147,7 +149,17 @@ func (d *domain) person() *employee {
 
 // photo gives the person a photo with that number in it.
 func (p *employee) photo(number uint32) {
-	p.photos = []photopush.Photo{{Attribute: "thumbnailPhoto", Bytes: badge.JPEG(number, 48, 48, 85)}}
+	drawn := []photopush.Photo{{Attribute: "thumbnailPhoto", Bytes: badge.JPEG(number, 48, 48, 85)}}
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	p.photos = drawn
+}
+
+// has is what the directory has of the person now.
+func (p *employee) has() []photopush.Photo {
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	return p.photos
 }
 
 // workstation adds one with profiles of these people.
@@ -169,7 +181,7 @@ func (d *domain) machine(i int) *simwin.Machine { return d.c.machines[d.workstat
 
 func (d *domain) Users(ctx context.Context, yield func(photopush.User, []photopush.Photo) error) error {
 	d.reads++
-	return each(ctx, d.users, cmp.Or(d.fail, d.failUsers), func(p *employee) error { return yield(p.User, p.photos) })
+	return each(ctx, d.users, cmp.Or(d.fail, d.failUsers), func(p *employee) error { return yield(p.User, p.has()) })
 }
 
 func (d *domain) Workstations(ctx context.Context, yield func(photopush.Workstation) error) error {
@@ -197,7 +209,7 @@ func (d *domain) User(_ context.Context, name string) (photopush.User, []photopu
 	}
 	for _, p := range d.users {
 		if p.AccountName == name {
-			return p.User, p.photos, nil
+			return p.User, p.has(), nil
 		}
 	}
 	return photopush.User{}, nil, fmt.Errorf("%s in %s: %w", name, d.name, photopush.ErrUnknownUser)
@@ -480,4 +492,11 @@ func (c *company) vouch(domain int) {
 	credential, err := c.Jobs.Domains[domain].RemoteLogon.credential()
 	c.ok(err)
 	c.ok(c.db.Accepted(context.Background(), credential, ""))
+}
+
+// bubble runs a test in a bubble of its own, beside others.
+func bubble(t *testing.T, f func(*testing.T)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, f)
 }

@@ -17,7 +17,7 @@ import (
 
 // TestInterruptedPass: what was reached is looked at again, what was not is as before.
 func TestInterruptedPass(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(6)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -67,7 +67,7 @@ func TestInterruptedPass(t *testing.T) {
 
 // TestVisitDeadline: a visit that hangs ends before its lease does, and holds up nobody.
 func TestVisitDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(8)
 		c.run = func(ctx context.Context, w photopush.Workstation, n int) error {
@@ -94,7 +94,7 @@ func TestVisitDeadline(t *testing.T) {
 
 // TestPanic: a fault in one visit is that visit's.
 func TestPanic(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(3)
 		c.mustPass()
@@ -126,7 +126,7 @@ func TestPanic(t *testing.T) {
 
 // TestWrongPassword: two attempts, whatever is due and however often it is tried; the other domain does not suffer; a corrected secret is tried at once.
 func TestWrongPassword(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d, other := c.domain(corp).staff(9), c.domain("other.example").staff(3)
 		attempts, wrong := 0, true
@@ -177,7 +177,7 @@ func TestWrongPassword(t *testing.T) {
 
 // TestOneWorkstationRejects: that is its own fault as long as others accept.
 func TestOneWorkstationRejects(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(9)
 		c.open = func(_ context.Context, w photopush.Workstation) error {
@@ -201,7 +201,7 @@ func TestOneWorkstationRejects(t *testing.T) {
 
 // TestSecretThatCannotBeRead: nobody is asked, nothing is counted against a workstation.
 func TestSecretThatCannotBeRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(3)
 		secret := filepath.Join(c.dir, corp+"-work")
@@ -229,9 +229,9 @@ func TestSecretThatCannotBeRead(t *testing.T) {
 
 // TestWaitingForPermitCountsForNothing: while nobody vouches for the credential one attempt is in flight; who waits in vain is as before.
 func TestWaitingForPermitCountsForNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
-		c.Config.VisitDeadline = 30 * time.Second
+		c.Config.VisitDeadline = 10 * time.Second
 		d := c.domain(corp).staff(4)
 		first := true
 		c.open = func(ctx context.Context, w photopush.Workstation) error {
@@ -248,7 +248,7 @@ func TestWaitingForPermitCountsForNothing(t *testing.T) {
 		}
 		began := time.Now()
 		tally := c.mustPass()
-		if took := time.Since(began); took < 30*time.Second || took > 32*time.Second {
+		if took := time.Since(began); took < 10*time.Second || took > 12*time.Second {
 			t.Errorf("the pass took %s", took)
 		}
 		if tally.Failed[photopush.Timeout] != 1 || c.inStep() != 3 {
@@ -266,7 +266,7 @@ func TestWaitingForPermitCountsForNothing(t *testing.T) {
 
 // TestOthersFillTheLimit: it waits for them without spinning, and goes on when they are done.
 func TestOthersFillTheLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		c.domain(corp).staff(6)
 		c.ok(c.readDomain(t.Context(), c.Jobs.Domains[0]))
@@ -275,13 +275,13 @@ func TestOthersFillTheLimit(t *testing.T) {
 		c.ok(err)
 		done := make(chan error, 1)
 		go func() { done <- c.Pass(t.Context(), false) }()
-		time.Sleep(time.Minute)
+		time.Sleep(15 * time.Second)
 		synctest.Wait()
 		if c.visits() != 0 {
 			t.Errorf("%d visits beside 4 of others", c.visits())
 		}
-		if n := c.spy.claims; n < 60 || n > 300 {
-			t.Errorf("%d claims in a minute", n)
+		if n := c.spy.claims; n < 15 || n > 75 {
+			t.Errorf("%d claims in 15 s", n)
 		}
 		for _, claim := range claims {
 			c.ok(other.Release(t.Context(), claim))
@@ -304,7 +304,7 @@ func TestOthersAreWaitedForOnlyWhereItHelps(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				c := newCompany(t)
 				c.domain(corp).staff(3)
 				c.domain("other.example").staff(3)
@@ -330,7 +330,7 @@ func TestOthersAreWaitedForOnlyWhereItHelps(t *testing.T) {
 
 // TestDeadProcess: what a dead process held is taken over at once, and looked at.
 func TestDeadProcess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(2)
 		c.mustPass()
@@ -347,7 +347,7 @@ func TestDeadProcess(t *testing.T) {
 
 // TestLeaseLost: a process that was asleep for an hour overwrites nothing of what another has done since.
 func TestLeaseLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(1)
 		other := c.another(store.Options{Clock: func() time.Time { return time.Now().Add(time.Hour) }})
@@ -385,9 +385,9 @@ func TestDatabaseFails(t *testing.T) {
 		"asking, with all of it done": func(s *spy) { s.failFinish, s.failDue = full, full },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				c := newCompany(t)
-				c.domain(corp).staff(9)
+				c.domain(corp).staff(5)
 				fail(c.spy)
 				if err := c.Pass(t.Context(), false); !errors.Is(err, full) {
 					t.Errorf("%v", err)
@@ -397,7 +397,7 @@ func TestDatabaseFails(t *testing.T) {
 				}
 				*c.spy = spy{Store: c.db}
 				time.Sleep(2 * c.Config.lease()) // this process lives: its lost claims end by their time
-				if c.mustPass(); c.inStep() != 9 {
+				if c.mustPass(); c.inStep() != 5 {
 					t.Errorf("%d in step", c.inStep())
 				}
 			})
@@ -407,7 +407,7 @@ func TestDatabaseFails(t *testing.T) {
 
 // TestNoHost: a computer object without an address is never asked for, and says why.
 func TestNoHost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(2)
 		d.workstations[0].Host = ""
@@ -424,7 +424,7 @@ func TestNoHost(t *testing.T) {
 
 // TestStopErrorsComeInTheOrderOfTheConfiguration, so that the same fault reads the same.
 func TestStopErrorsComeInTheOrderOfTheConfiguration(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		var want []string
 		for i := range 6 {
@@ -447,7 +447,7 @@ func TestStopErrorsComeInTheOrderOfTheConfiguration(t *testing.T) {
 
 // TestDirectoryAccountIsGuardedDuringVisits: the account that reads photos is not tried once it is stopped, and a rejection stops it.
 func TestDirectoryAccountIsGuardedDuringVisits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		c.domain(corp)
 		tried := 0

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,10 +15,12 @@ import (
 )
 
 func TestPassAndPassAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(9)
 		shared := d.workstation(d.users[:3]...)
+		c.vouch(0)
+		c.run = func(context.Context, photopush.Workstation, int) error { time.Sleep(time.Second); return nil }
 		tally := c.mustPass()
 		if tally.Pushed != 12 || tally.Visited != 10 || c.inStep() != 12 || len(tally.Unfinished) != 0 || tally.NeedsPerson() {
 			t.Errorf("%+v, %d in step", tally, c.inStep())
@@ -45,7 +46,7 @@ func TestPassAndPassAgain(t *testing.T) {
 
 // TestPeopleWithoutPicture: why nothing is pushed is kept, and reported.
 func TestPeopleWithoutPicture(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp)
 		for range 5 {
@@ -91,7 +92,7 @@ func TestPeopleWithoutPicture(t *testing.T) {
 
 // TestPhotoGoneDuringThePass: what the visit finds replaces what the pass decided.
 func TestPhotoGoneDuringThePass(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(1)
 		c.run = func(context.Context, photopush.Workstation, int) error { d.users[0].photos = nil; return nil }
@@ -117,7 +118,7 @@ func TestReadsThatEndEarly(t *testing.T) {
 		"everything":   func(d *domain) { d.fail = dead },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				c := newCompany(t)
 				d, other := c.domain(corp).staff(3), c.domain("other.example").staff(2)
 				c.mustPass()
@@ -155,7 +156,7 @@ func TestReadsThatEndEarly(t *testing.T) {
 
 // TestDirectoryLostDuringThePass: workstations that answer are not off because a domain controller is.
 func TestDirectoryLostDuringThePass(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(2)
 		c.noSet = &photopush.Error{Reason: photopush.Offline, Op: "read directory", On: corp, Err: photopush.ErrNoDirectory}
@@ -177,7 +178,7 @@ func TestDirectoryLostDuringThePass(t *testing.T) {
 
 // TestTwice: a change of controller may yield everything twice.
 func TestTwice(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(2)
 		d.users, d.workstations = append(d.users, d.users...), append(d.workstations, d.workstations...)
@@ -189,7 +190,7 @@ func TestTwice(t *testing.T) {
 
 // TestPhotosAreJudgedOnce: a photo that is known is not decoded again, unless the recipe is another one.
 func TestPhotosAreJudgedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp)
 		for range 3 {
@@ -220,7 +221,7 @@ func TestPhotosAreJudgedOnce(t *testing.T) {
 
 // TestManyUsers: more than a batch of users and of photos.
 func TestManyUsers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp)
 		for range batchSize + 1 {
@@ -248,7 +249,7 @@ func TestManyUsers(t *testing.T) {
 // TestProfileMeetsVisit: somebody who signed in on a known workstation is seen at the next look, and gets his picture in the same visit; a reinstalled
 // workstation is believed nothing of.
 func TestProfileMeetsVisit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(2)
 		c.mustPass()
@@ -264,7 +265,7 @@ func TestProfileMeetsVisit(t *testing.T) {
 
 // TestOfflineWaits: no attempts, no failure, and back in hours.
 func TestOfflineWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		d := c.domain(corp).staff(2)
 		off := true
@@ -295,7 +296,7 @@ func TestOfflineWaits(t *testing.T) {
 
 // TestPushesDoNotPutOffTheNextLook: a workstation with a new photo every two days is looked at anew all the same.
 func TestPushesDoNotPutOffTheNextLook(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
 		c.Config.VerifyEvery = 4 * 24 * time.Hour
 		d := c.domain(corp).staff(1)
