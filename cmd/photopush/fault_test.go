@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/photopush/photopush/internal/lab"
@@ -9,9 +10,10 @@ import (
 )
 
 // effects lists what the script does on the first workstation of a small company in an undisturbed sync, in order.
-func effects(t *testing.T) []simwin.Effect {
+func effects(t *testing.T, prepare func(*testing.T, *lab.Company)) []simwin.Effect {
 	t.Helper()
 	c := smallCompany(t, lab.Options{})
+	prepare(t, c)
 	must(t, c, "sync")
 	return c.Workstations[0].Machine.Effects()
 }
@@ -47,21 +49,19 @@ func some(all []simwin.Effect) []simwin.Effect {
 	return chosen
 }
 
-func TestScriptFailsAnywhere(t *testing.T) {
-	all := effects(t)
-	if len(all) < 20 {
-		t.Fatalf("the script had %d effects, want those of a push for two users", len(all))
-	}
-	faults := map[string]func(*simwin.EffectFault){
-		"access denied before": func(f *simwin.EffectFault) { f.Kind = simwin.Throw; f.HResult = 0x80070005 },
-		"disk full after":      func(f *simwin.EffectFault) { f.Kind = simwin.Throw; f.HResult = 0x80070070; f.After = true },
-		"ends before":          func(f *simwin.EffectFault) { f.Kind = simwin.Exit },
-		"ends after":           func(f *simwin.EffectFault) { f.Kind = simwin.Exit; f.After = true },
-		"torn":                 func(f *simwin.EffectFault) { f.Kind = simwin.Torn },
-	}
-	places, cases := some(all), 0
+// scriptFaults are the ways in which a step of the script breaks.
+var scriptFaults = map[string]func(*simwin.EffectFault){
+	"access denied before": func(f *simwin.EffectFault) { f.Kind = simwin.Throw; f.HResult = 0x80070005 },
+	"disk full after":      func(f *simwin.EffectFault) { f.Kind = simwin.Throw; f.HResult = 0x80070070; f.After = true },
+	"ends before":          func(f *simwin.EffectFault) { f.Kind = simwin.Exit },
+	"ends after":           func(f *simwin.EffectFault) { f.Kind = simwin.Exit; f.After = true },
+	"torn":                 func(f *simwin.EffectFault) { f.Kind = simwin.Torn },
+}
+
+// breakScript runs a sync on a company that prepare made ready, for each way of breaking each of the places.
+func breakScript(t *testing.T, places []simwin.Effect, prepare func(*testing.T, *lab.Company)) (cases int) {
 	t.Run("effect", func(t *testing.T) {
-		for name, set := range faults {
+		for name, set := range scriptFaults {
 			for _, e := range places {
 				f := simwin.EffectFault{Effect: e.Name, Nth: e.Nth}
 				set(&f)
@@ -72,6 +72,7 @@ func TestScriptFailsAnywhere(t *testing.T) {
 				t.Run(fmt.Sprintf("%s %s %d", name, f.Effect, f.Nth), func(t *testing.T) {
 					t.Parallel()
 					c := smallCompany(t, lab.Options{})
+					prepare(t, c)
 					m := c.Workstations[0].Machine
 					m.SetFault(f)
 					here(t, c, "sync")
@@ -80,7 +81,35 @@ func TestScriptFailsAnywhere(t *testing.T) {
 			}
 		}
 	})
-	summary(t, "sync with the script's effects (%d of %d) failing, ending the process or torn, before and after, in %d cases: never a broken picture, right after the next pass", len(places), len(all), cases)
+	return cases
+}
+
+func TestScriptFailsAnywhere(t *testing.T) {
+	all := effects(t, func(*testing.T, *lab.Company) {})
+	if len(all) < 20 {
+		t.Fatalf("the script had %d effects, want those of a push for two users", len(all))
+	}
+	places := some(all)
+	cases := breakScript(t, places, func(*testing.T, *lab.Company) {})
+	summary(t, "first sync with the script's effects (%d of %d) failing, ending the process or torn, before and after, in %d cases: never a broken picture, right after the next pass", len(places), len(all), cases)
+}
+
+// newPhoto makes ready for a push that replaces pictures of ours.
+func newPhoto(t *testing.T, c *lab.Company) {
+	must(t, c, "sync")
+	if err := c.NewPhoto(c.People[0], c.People[0].Number); err != nil { // of the same person, so that the old one is no wrong one
+		t.Fatal(err)
+	}
+}
+
+func TestReplacingFailsAnywhere(t *testing.T) {
+	all := effects(t, newPhoto)
+	places := slices.DeleteFunc(some(all), func(e simwin.Effect) bool { return e.Name == simwin.WritePictureFile })
+	if !slices.ContainsFunc(places, func(e simwin.Effect) bool { return e.Name == simwin.RemovePictureFile }) {
+		t.Fatal("no file is deleted")
+	}
+	cases := breakScript(t, places, newPhoto)
+	summary(t, "sync of a new photo with the script's effects (%d of %d) failing or ending the process, before and after, in %d cases: never a broken picture, right after the next pass", len(places), len(all), cases)
 }
 
 func TestConnectionLostAnywhere(t *testing.T) {
