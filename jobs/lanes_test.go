@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -464,6 +465,25 @@ func TestDirectoryAccountIsGuardedDuringVisits(t *testing.T) {
 		c.ok(c.Read(t.Context(), corp, func() error { return nil }))
 		if err := c.Read(t.Context(), "gone.example", read); photopush.ReasonOf(err) != photopush.OutOfScope || tried != 1 {
 			t.Errorf("%v, %d attempts", err, tried)
+		}
+	})
+}
+
+// TestInventoryThatCannotBeRead, as another version may have stored it: it is taken anew, and nobody else waits.
+func TestInventoryThatCannotBeRead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCompany(t)
+		d := c.domain(corp).staff(3)
+		c.mustPass()
+		db, err := sql.Open("sqlite", c.db.Path())
+		c.ok(err)
+		_, err = db.Exec(`UPDATE inventory SET body = '{"Build":"new form"}' WHERE workstation = ?`, string(d.workstations[1].ID))
+		c.ok(errors.Join(err, db.Close()))
+		for i, p := range d.users {
+			p.photo(uint32(5001 + i))
+		}
+		if tally := c.mustPass(); tally.Pushed != 3 || c.inStep() != 3 {
+			t.Errorf("%+v", tally)
 		}
 	})
 }

@@ -46,10 +46,12 @@ func (s *Store) Claim(ctx context.Context, r photopush.ClaimRequest) ([]photopus
 	if err != nil {
 		return nil, err
 	}
-	return decodeClaims(s, taken)
+	return s.decodeClaims(taken), nil
 }
 
-func decodeClaims(s *Store, taken []claimed) ([]photopush.Claim, error) {
+// decodeClaims reads the inventories. One that cannot be read, as another version may have written it, is taken anew by the visit: it must not keep
+// others from being claimed.
+func (s *Store) decodeClaims(taken []claimed) []photopush.Claim {
 	claims := make([]photopush.Claim, len(taken))
 	for i, c := range taken {
 		claims[i] = c.Claim
@@ -58,11 +60,12 @@ func decodeClaims(s *Store, taken []claimed) ([]photopush.Claim, error) {
 		}
 		inv, err := decodeInventory(c.body)
 		if err != nil {
-			return claims, s.fail("read inventory of "+c.Workstation.Host, err)
+			s.log.Warn("stored inventory cannot be read, it is taken anew", "workstation", c.Workstation.Host, "err", err)
+			continue
 		}
 		claims[i].Inventory = inv
 	}
-	return claims, nil
+	return claims
 }
 
 func (t *tx) claim(r photopush.ClaimRequest, owner string) (taken []claimed, err error) {
@@ -204,8 +207,7 @@ func (s *Store) ClaimOne(ctx context.Context, id photopush.GUID, length time.Dur
 	if err != nil || len(taken) == 0 {
 		return c, heldUntil, false, err
 	}
-	claims, err := decodeClaims(s, taken)
-	return claims[0], time.Time{}, err == nil, err
+	return s.decodeClaims(taken)[0], time.Time{}, true, nil
 }
 
 // Release gives a claim back unvisited: due at once, and no attempt used. One that was lost already is no error.
