@@ -15,6 +15,7 @@ import (
 	"github.com/photopush/photopush"
 	"github.com/photopush/photopush/accountpicture"
 	"github.com/photopush/photopush/accountpicture/golden"
+	"github.com/photopush/photopush/internal/summary"
 	"github.com/photopush/photopush/internal/winelab"
 	"github.com/photopush/photopush/photo"
 )
@@ -138,7 +139,7 @@ func TestFaultsOnEngine(t *testing.T) {
 				e.checkPicture(t, u.User, old, wanted)
 			}
 			if !t.Failed() {
-				fmt.Printf("real engine: %s: every value names a complete file\n", f)
+				summary.Line(t, "real engine: %s: every value names a complete file", f)
 			}
 		})
 	}
@@ -168,7 +169,7 @@ func TestFaultsOnEngine(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	fmt.Printf("real engine: one undisturbed run after these %d faults put everything right\n", len(faults()))
+	summary.Line(t, "a push on the real engine with each effect denied or killed, before and after, in %d cases: every value names a complete file, and the next run puts all right", len(faults()))
 }
 
 // broken runs a push with a fault, and gives what Apply says of its users; nothing when there was no answer.

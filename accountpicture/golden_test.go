@@ -12,6 +12,7 @@ import (
 
 	"github.com/photopush/photopush/accountpicture"
 	"github.com/photopush/photopush/accountpicture/golden"
+	"github.com/photopush/photopush/internal/summary"
 	"github.com/photopush/photopush/internal/winelab"
 )
 
@@ -49,7 +50,7 @@ func TestGoldenOnEngine(t *testing.T) {
 	if version.Load() == nil {
 		return // no workstation, and said so
 	}
-	fmt.Printf("golden pairs executed by the real engine: %d of %d (System.Management.Automation %s, Wine)\n", answered.Load(), len(files), version.Load())
+	summary.Line(t, "golden pairs executed by the real engine: %d of %d (System.Management.Automation %s, Wine)", answered.Load(), len(files), version.Load())
 	if int(answered.Load()) != len(files) {
 		t.Errorf("the engine answered %d pairs, there are %d", answered.Load(), len(files))
 	}

@@ -4,19 +4,19 @@ package photo
 
 import (
 	"bytes"
-	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
 	"image/jpeg"
 	"math"
 	"math/rand/v2"
-	"os"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/disintegration/imaging"
+
+	"github.com/photopush/photopush/internal/summary"
 )
 
 // The bars of DESIGN section 8: processor time against imaging, each size from the source, and how alike the pixels are.
@@ -48,7 +48,7 @@ func BenchmarkPictureSet(b *testing.B) {
 	b.ReportMetric(ratio, "ratio")
 	b.ReportMetric(worst, "dB")
 	b.ReportMetric(float64(ours.Milliseconds())/float64(b.N), "cpu-ms/set")
-	summary(b, fmt.Sprintf("photo: picture set of 648×648 px: ratio %.2f (bar %.2f), worst PSNR %.1f dB (bar %.0f)", ratio, barRatio, worst, barPSNR))
+	summary.Line(b, "photo: picture set of 648×648 px: ratio %.2f (bar %.2f), worst PSNR %.1f dB (bar %.0f)", ratio, barRatio, worst, barPSNR)
 }
 
 // TestPictureSetFidelity keeps the pixels like those of the reference, which is the half of the bar that takes no clock.
@@ -140,23 +140,6 @@ func cpu(t testing.TB) time.Duration {
 		t.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// summary shows a line in the terminal, or after the run where scripts/with-summary gathers them.
-func summary(t testing.TB, line string) {
-	name := os.Getenv("PHOTOPUSH_TEST_SUMMARY")
-	if name == "" {
-		fmt.Fprintln(os.Stderr, line)
-		return
-	}
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := fmt.Fprintln(f, line); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // portrait draws something like a photo of a person: soft light, a head, a checked shirt, and the noise of skin and cloth on every scale.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -141,23 +140,4 @@ func snapshots(c *lab.Company) map[string]simwin.Snapshot {
 		all[w.Host] = w.Machine.Snapshot()
 	}
 	return all
-}
-
-// summary tells what a test has shown, at the end of make test.
-func summary(t *testing.T, format string, args ...any) {
-	t.Helper()
-	line := fmt.Sprintf(format, args...)
-	t.Log(line)
-	path := os.Getenv("PHOTOPUSH_TEST_SUMMARY")
-	if path == "" || t.Failed() {
-		return
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := fmt.Fprintln(f, line); err != nil {
-		t.Fatal(err)
-	}
 }

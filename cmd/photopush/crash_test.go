@@ -19,6 +19,7 @@ import (
 	"github.com/photopush/photopush/internal/badge"
 	"github.com/photopush/photopush/internal/lab"
 	"github.com/photopush/photopush/internal/simwin"
+	"github.com/photopush/photopush/internal/summary"
 )
 
 // killCommit names the commit after which the process ends as by kill -9.
@@ -130,7 +131,7 @@ func TestKilledAtAnyRequest(t *testing.T) {
 			})
 		}
 	})
-	summary(t, "sync killed before and after each of %d requests: the same end state as undisturbed", requests)
+	summary.Line(t, "sync killed before and after each of %d requests: the same end state as undisturbed", requests)
 }
 
 // killAt kills a sync at its n-th request, counted by the workstations, and runs it again.
@@ -173,7 +174,7 @@ func TestKilledAfterAnyCommit(t *testing.T) {
 			t.Fatalf("after commit %d", at)
 		}
 		if code == 0 {
-			summary(t, "sync killed after each of %d commits: the same end state as undisturbed", at-1)
+			summary.Line(t, "sync killed after each of %d commits: the same end state as undisturbed", at-1)
 			return
 		}
 	}

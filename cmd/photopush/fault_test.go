@@ -7,6 +7,7 @@ import (
 
 	"github.com/photopush/photopush/internal/lab"
 	"github.com/photopush/photopush/internal/simwin"
+	"github.com/photopush/photopush/internal/summary"
 )
 
 // effects lists what the script does on the first workstation of a small company in an undisturbed sync, in order.
@@ -91,7 +92,7 @@ func TestScriptFailsAnywhere(t *testing.T) {
 	}
 	places := some(all)
 	cases := breakScript(t, places, func(*testing.T, *lab.Company) {})
-	summary(t, "first sync with the script's effects (%d of %d) failing, ending the process or torn, before and after, in %d cases: never a broken picture, right after the next pass", len(places), len(all), cases)
+	summary.Line(t, "first sync with the script's effects (%d of %d) failing, ending the process or torn, before and after, in %d cases: never a broken picture, right after the next pass", len(places), len(all), cases)
 }
 
 // newPhoto makes ready for a push that replaces pictures of ours.
@@ -109,7 +110,7 @@ func TestReplacingFailsAnywhere(t *testing.T) {
 		t.Fatal("no file is deleted")
 	}
 	cases := breakScript(t, places, newPhoto)
-	summary(t, "sync of a new photo with the script's effects (%d of %d) failing or ending the process, before and after, in %d cases: never a broken picture, right after the next pass", len(places), len(all), cases)
+	summary.Line(t, "sync of a new photo with the script's effects (%d of %d) failing or ending the process, before and after, in %d cases: never a broken picture, right after the next pass", len(places), len(all), cases)
 }
 
 func TestConnectionLostAnywhere(t *testing.T) {
@@ -137,5 +138,5 @@ func TestConnectionLostAnywhere(t *testing.T) {
 			}
 		}
 	})
-	summary(t, "sync with the connection lost before, after and in the middle of each of %d requests: never a broken picture, right after the next pass", requests)
+	summary.Line(t, "sync with the connection lost before, after and in the middle of each of %d requests: never a broken picture, right after the next pass", requests)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/photopush/photopush/internal/lab"
 	"github.com/photopush/photopush/internal/sambalab"
 	"github.com/photopush/photopush/internal/simwin"
+	"github.com/photopush/photopush/internal/summary"
 )
 
 // A sambaCompany is a real Active Directory with simulated workstations.
@@ -251,7 +252,7 @@ func TestSamba(t *testing.T) {
 			t.FailNow() // each begins where the one before ended
 		}
 	}
-	summary(t, "real Active Directory (Samba): sync, push and stale by the built program, over LDAPS and StartTLS, with a wrong password and a dead domain controller")
+	summary.Line(t, "real Active Directory (Samba): sync, push and stale by the built program, over LDAPS and StartTLS, with a wrong password and a dead domain controller")
 }
 
 func (c *sambaCompany) testSync(t *testing.T) {

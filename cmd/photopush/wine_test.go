@@ -24,6 +24,7 @@ import (
 	"github.com/photopush/photopush/internal/badge"
 	"github.com/photopush/photopush/internal/lab"
 	"github.com/photopush/photopush/internal/simwin"
+	"github.com/photopush/photopush/internal/summary"
 	"github.com/photopush/photopush/internal/winelab"
 )
 
@@ -230,7 +231,7 @@ func TestWine(t *testing.T) {
 	for _, w := range c.Workstations {
 		processes += w.Server.Stats().Processes
 	}
-	summary(t, "real PowerShell and registry: sync, push, verify, mend and 2 lost connections in %d runs of the engine, read back by reg.exe and from disk", processes)
+	summary.Line(t, "real PowerShell and registry: sync, push, verify, mend and 2 lost connections in %d runs of the engine, read back by reg.exe and from disk", processes)
 }
 
 func (c *wineCompany) testSync(t *testing.T) {
