@@ -66,6 +66,33 @@ func TestInterruptedPass(t *testing.T) {
 	})
 }
 
+// TestInterruptedBetweenSteps: that is never taken for a pass that found nothing to do.
+func TestInterruptedBetweenSteps(t *testing.T) {
+	for name, kind := range map[string]Kind{"workstations read": ReadWorkstations, "users read": ReadUsers, "planned": Planned, "visited": Visited} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c := newCompany(t)
+				c.Config.Visits = 1
+				c.domain(corp).staff(3)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				c.Observe = func(e Event) {
+					if e.Kind == kind {
+						cancel()
+					}
+				}
+				if err := c.Pass(ctx, false); !errors.Is(err, context.Canceled) {
+					t.Errorf("%v", err)
+				}
+				c.Observe = c.observe
+				if c.mustPass(); c.inStep() != 3 {
+					t.Errorf("%d in step", c.inStep())
+				}
+			})
+		})
+	}
+}
+
 // TestVisitDeadline: a visit that hangs ends before its lease does, and holds up nobody.
 func TestVisitDeadline(t *testing.T) {
 	bubble(t, func(t *testing.T) {

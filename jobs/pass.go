@@ -18,7 +18,7 @@ func (j *Jobs) Pass(ctx context.Context, verify bool) error {
 	}
 	read, readErr := j.readAll(ctx)
 	if read == 0 || ctx.Err() != nil {
-		return readErr
+		return errors.Join(readErr, ctx.Err())
 	}
 	if err := j.plan(ctx); err != nil {
 		return errors.Join(readErr, err)
