@@ -21,6 +21,7 @@ func known(s *scene) *photopush.Inventory {
 }
 
 func TestConflictLooksAgainOnce(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*scene){
 		"another picture": func(s *scene) { s.meddle(ada); s.meddle(bob) },
 		"reinstalled": func(s *scene) {
@@ -47,6 +48,7 @@ func TestConflictLooksAgainOnce(t *testing.T) {
 
 // TestEndlessConflict: something fights for one user's picture. The others get theirs all the same.
 func TestEndlessConflict(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada, bob, cleo)
 	s.before = func(_ int, changes bool) error {
 		if changes {
@@ -67,6 +69,7 @@ func TestEndlessConflict(t *testing.T) {
 
 // TestConflictThenNoLook: what is stored is known to be wrong, and nothing else is known.
 func TestConflictThenNoLook(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada)
 	inv := known(s)
 	s.meddle(ada)
@@ -86,6 +89,7 @@ func TestConflictThenNoLook(t *testing.T) {
 }
 
 func TestLockHeld(t *testing.T) {
+	t.Parallel()
 	const path = `C:\Program Files\photopush\State\lock`
 	for name, test := range map[string]struct {
 		freed  int // the run before which the lock is given free; 0 for never
@@ -130,6 +134,7 @@ func TestLockHeld(t *testing.T) {
 
 // TestDeniedForOne: a user whose key refuses us does not hold up the others, and looks right to nobody.
 func TestDeniedForOne(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada, bob, cleo)
 	s.deny(bob)
 	o := s.visit(t.Context(), nil)
@@ -145,6 +150,7 @@ func TestDeniedForOne(t *testing.T) {
 
 // TestValuesHalfSet: the next visit, made early for another user's sake, begins by looking and mends.
 func TestValuesHalfSet(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada, bob)
 	s.machine.SetFault(simwin.EffectFault{Effect: simwin.SetPictureValue, Nth: 5, HResult: 0x8007001F})
 	o := s.visit(t.Context(), nil)
@@ -163,6 +169,7 @@ func TestValuesHalfSet(t *testing.T) {
 
 // TestUnreadableForOne: nothing is believed of a user whose values cannot be read, and nothing of his is touched.
 func TestUnreadableForOne(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada, bob)
 	s.machine.CreateKey(usersKey(ada))
 	if err := s.machine.SecureKey(usersKey(ada), "O:SYG:SYD:P(A;;KA;;;SY)"); err != nil {
@@ -177,6 +184,7 @@ func TestUnreadableForOne(t *testing.T) {
 }
 
 func TestAnswerLost(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada)
 	inv := known(s)
 	s.photo(ada, 2001)
@@ -200,6 +208,7 @@ func TestAnswerLost(t *testing.T) {
 
 // TestAnswerCutOff: a run that changed something and did not say what.
 func TestAnswerCutOff(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada)
 	s.after = func(run int, out []byte) []byte {
 		if run == 2 {
@@ -216,6 +225,7 @@ func TestAnswerCutOff(t *testing.T) {
 
 // TestDoneAndNotShown: a workstation that says yes, and reads back something else, is no success.
 func TestDoneAndNotShown(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada, bob)
 	s.after = func(run int, out []byte) []byte { // ada's Image32 names a file of somewhere else
 		return bytes.Replace(out, []byte(`{"name":"Image32","kind":"sz","data":"C:`), []byte(`{"name":"Image32","kind":"sz","data":"D:`), 1)
@@ -233,6 +243,7 @@ func TestDoneAndNotShown(t *testing.T) {
 
 // TestConflictGoesBeforeOtherFailures: one user's lasting trouble does not keep another's picture from being looked at again.
 func TestConflictGoesBeforeOtherFailures(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada, bob)
 	s.deny(ada)
 	s.after = func(run int, out []byte) []byte {
@@ -251,6 +262,7 @@ func TestConflictGoesBeforeOtherFailures(t *testing.T) {
 
 // TestPushedTwiceCountsOnce: what was pushed was replaced at once, and is pushed again when the visit looks again for another's sake.
 func TestPushedTwiceCountsOnce(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada, bob)
 	s.before = func(run int, _ bool) error {
 		callAt(run, 2, func() { s.meddle(bob) })
@@ -266,6 +278,7 @@ func TestPushedTwiceCountsOnce(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		at      func(s *scene, cancel func())
 		reason  photopush.Reason
@@ -327,6 +340,7 @@ func holdFirst(reached func()) simwin.EffectFault {
 
 // TestLockWaitIsInterrupted: who interrupts does not wait for the lock.
 func TestLockWaitIsInterrupted(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t, ada)
 		known(s)
@@ -342,6 +356,7 @@ func TestLockWaitIsInterrupted(t *testing.T) {
 }
 
 func TestCloseFails(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada)
 	s.closing = failure(photopush.Offline, "gone")
 	o := s.visit(t.Context(), nil)

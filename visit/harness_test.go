@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ type scene struct {
 
 	opened, closed, runs, looks, asked int
 	kept                               []photopush.Pair
-	writesWhenKept                     int
+	writesWhenKept, meddled            int
 }
 
 func newScene(t *testing.T, people ...photopush.SID) *scene {
@@ -205,8 +206,15 @@ func usersKey(sid photopush.SID) string {
 	return `HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\AccountPicture\Users\` + string(sid)
 }
 
-// meddle gives somebody another value, as the user himself or another tool would.
-func (s *scene) meddle(sid photopush.SID) { s.machine.AddWindowsPicture(sid, 77) }
+// meddle gives somebody another picture each time, as the user himself or another tool would.
+func (s *scene) meddle(sid photopush.SID) {
+	s.meddled++
+	path := fmt.Sprintf(`C:\Users\Public\AccountPictures\%s\own-%d.jpg`, sid, s.meddled)
+	s.machine.WriteFile(path, badge.JPEG(77, 96, 96, 85))
+	for _, size := range simwin.PictureSizes {
+		s.machine.SetValue(usersKey(sid), fmt.Sprintf("Image%d", size), simwin.StringValue(path))
+	}
+}
 
 // deny lets administrators read somebody's values, and not write them.
 func (s *scene) deny(sid photopush.SID) {

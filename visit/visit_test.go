@@ -14,8 +14,9 @@ import (
 )
 
 func TestFirstContact(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada, bob)
-	s.machine.AddWindowsPicture(bob, 55)
+	s.meddle(bob)
 	o := s.visit(t.Context(), nil)
 	says(t, o, "", "")
 	s.inStep(o, ada, bob)
@@ -34,6 +35,7 @@ func TestFirstContact(t *testing.T) {
 }
 
 func TestKnownWorkstation(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada, bob)
 	inv := s.visit(t.Context(), nil).Inventory
 	for _, test := range []struct {
@@ -80,6 +82,7 @@ func TestKnownWorkstation(t *testing.T) {
 
 // TestPhotoChangedSinceThePass: what is wanted follows what was pushed.
 func TestPhotoChangedSinceThePass(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada)
 	s.photo(ada, 2001)
 	o := s.visit(t.Context(), nil)
@@ -97,6 +100,7 @@ func TestPhotoChangedSinceThePass(t *testing.T) {
 }
 
 func TestNoPicture(t *testing.T) {
+	t.Parallel()
 	gone := &photopush.Error{Reason: photopush.Offline, Op: "read directory", On: "corp.example", Err: photopush.ErrNoDirectory}
 	for _, test := range []struct {
 		err          error
@@ -136,6 +140,7 @@ func TestNoPicture(t *testing.T) {
 
 // TestOurOwnPictureIsNoOriginal: the database was lost, and a value of ours damaged.
 func TestOurOwnPictureIsNoOriginal(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, ada, bob)
 	s.visit(t.Context(), nil)
 	s.machine.SetValue(usersKey(ada), "Image96", simwin.StringValue(`C:\somewhere\else.jpg`))
@@ -152,6 +157,7 @@ func TestOurOwnPictureIsNoOriginal(t *testing.T) {
 
 // TestNothingIsWritten lists what ends a visit before its first write.
 func TestNothingIsWritten(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		set    func(*scene)
 		reason photopush.Reason
@@ -197,6 +203,7 @@ func addProfile(s *scene) {
 
 // TestOpenFails tells who counts as having answered.
 func TestOpenFails(t *testing.T) {
+	t.Parallel()
 	stop := &photopush.Error{Reason: photopush.Auth, Err: &photopush.CredentialStop{Detail: "rejected before"}}
 	for _, test := range []struct {
 		err       error
