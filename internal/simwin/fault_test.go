@@ -99,7 +99,8 @@ func TestWaitHoldsTheFirstVisit(t *testing.T) {
 	<-reached
 	second.create("", "")
 	second.run(powershell)
-	if st := s.Stats(); st.InFlight != 2 || st.MaxInFlight != 2 || st.Processes != 1 {
+	until(t, "the process has started", func() bool { return s.Stats().Processes == 1 })
+	if st := s.Stats(); st.InFlight != 2 || st.MaxInFlight != 2 {
 		t.Errorf("%+v", st)
 	}
 	second.delete()
