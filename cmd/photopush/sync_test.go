@@ -98,3 +98,16 @@ func TestWrongPasswordIsTriedTwice(t *testing.T) {
 		t.Errorf("%d pairs are in step after the password was corrected, want 60", n)
 	}
 }
+
+func TestServersAreLeftAloneUnlessIncluded(t *testing.T) {
+	c := newCompany(t, lab.Options{Users: 2, Workstations: 2, Plain: true})
+	w := c.Workstations[1] // its object says Windows 11, the machine knows better
+	w.Machine.SetValue(`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion`, "InstallationType", simwin.StringValue("Server"))
+	r := must(t, c, "sync")
+	if !strings.Contains(r.stdout, "Left alone: out_of_scope") {
+		t.Errorf("sync says %s", r.stdout)
+	}
+	if n := w.Machine.Counters().Writes(); n != 0 {
+		t.Errorf("%d writes on a server that is not included", n)
+	}
+}

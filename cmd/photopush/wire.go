@@ -14,6 +14,7 @@ import (
 	"github.com/photopush/photopush/pictures"
 	"github.com/photopush/photopush/store"
 	"github.com/photopush/photopush/visit"
+	"github.com/photopush/photopush/want"
 	"github.com/photopush/photopush/winrm"
 )
 
@@ -48,7 +49,7 @@ func (a *app) open(ctx context.Context) (_ *parts, err error) {
 	p.closers = append(p.closers, p.store.Close)
 	cache := pictures.New(source{p}, c.Photo, c.Pictures)
 	p.jobs = &jobs.Jobs{
-		Config: c.Jobs, Store: p.store, Pictures: cache, Recipe: c.Photo.Digest(nil), Policy: c.Policy,
+		Config: c.Jobs, Store: p.store, Pictures: cache, Recipe: c.Photo.Digest(nil), Policy: policy(c),
 		Sessions: logon.FromInventory, Log: a.Log, Now: time.Now,
 	}
 	for i := range c.Domains {
@@ -59,6 +60,16 @@ func (a *app) open(ctx context.Context) (_ *parts, err error) {
 		p.jobs.Domains = append(p.jobs.Domains, d)
 	}
 	return p, nil
+}
+
+// policy adds which domains' servers are included: a computer whose object does not tell that it is a server says so itself in its inventory.
+func policy(c *config.Config) want.Policy {
+	p := c.Policy
+	p.IncludeServers = map[string]bool{}
+	for i := range c.Domains {
+		p.IncludeServers[c.Domains[i].Name] = c.Domains[i].Workstations.IncludeServers
+	}
+	return p
 }
 
 // domain builds the directory and the WinRM client of one domain.
