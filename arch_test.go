@@ -20,24 +20,28 @@ var imports = map[string][]string{
 	"pictures":        {"photo"},
 	"visit":           {"accountpicture", "photo"},
 	"jobs":            {"want", "visit"},
-	"config":          {"directory", "jobs", "photo", "pictures", "server", "store", "want", "winrm"},
-	"internal/simwin": {"accountpicture", "internal/badge"},
+	"winrm":           {"gss"},
+	"doctor":          {"winrm", "accountpicture"},
+	"config":          {"directory", "gss", "jobs", "photo", "pictures", "server", "store", "want", "winrm"},
+	"internal/simwin": {"accountpicture", "gss", "internal/badge"},
 	"internal/lab":    {"internal/badge", "internal/simad", "internal/simwin"},
 	"store/storetest": {"store"},
-	"cmd/photopush": {"accountpicture", "config", "directory", "internal/lab", "jobs", "logon", "photo", "pictures",
+	"cmd/photopush": {"accountpicture", "config", "directory", "doctor", "gss", "internal/lab", "jobs", "logon", "photo", "pictures",
 		"report", "server", "store", "visit", "want", "winrm"},
 }
 
 // testImports are the additional rooms that a package's tests may import.
 var testImports = map[string][]string{
 	"accountpicture":  {"accountpicture/golden", "internal/simwin", "internal/winelab"},
-	"winrm":           {"internal/simwin"},
+	"gss":             {"internal/krblab"},
+	"doctor":          {"internal/simwin", "internal/winelab"},
+	"winrm":           {"accountpicture", "internal/krblab", "internal/simwin"},
 	"directory":       {"internal/simad", "internal/sambalab"},
 	"visit":           {"internal/simwin", "internal/winelab", "internal/badge", "winrm"},
 	"jobs":            {"internal/badge", "internal/simwin", "photo", "store"},
 	"store":           {"store/storetest"},
-	"internal/simwin": {"accountpicture/golden", "photo", "internal/winelab", "winrm"},
-	"cmd/photopush":   {"internal/simad", "internal/simwin", "internal/sambalab", "internal/winelab", "internal/badge"},
+	"internal/simwin": {"accountpicture/golden", "photo", "internal/krblab", "internal/winelab", "winrm"},
+	"cmd/photopush":   {"internal/krblab", "internal/simad", "internal/simwin", "internal/sambalab", "internal/winelab", "internal/badge"},
 }
 
 func TestImportPicture(t *testing.T) {
