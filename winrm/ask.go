@@ -88,49 +88,19 @@ func (s *Session) try(ctx context.Context, m message, r *reply) error {
 	return err
 }
 
-// post seals and sends an envelope; after a challenge that the security context takes up, it does so once more.
-func (s *Session) post(ctx context.Context, envelope []byte) (*answer, error) {
-	for again := false; ; again = true {
-		header, body, err := s.security.seal(envelope)
-		if err != nil {
-			return nil, err
-		}
-		a, err := s.wire.post(ctx, header, body)
-		if err != nil || a.status != http.StatusUnauthorized {
-			return a, err
-		}
-		if err := s.security.challenged(a); err != nil {
-			return nil, err
-		}
-		if again || s.wire.closing {
-			return nil, &photopush.Error{Reason: photopush.Auth, Op: "sign in to", On: s.host, Err: &statusError{a.status}}
-		}
-		if err := s.security.establish(ctx, s.wire.post); err != nil {
-			return nil, err
-		}
-	}
-}
-
 // read makes a reply of an answer, and checks that it answers m.
 func (s *Session) read(m message, a *answer, r *reply) error {
-	body, err := s.security.unseal(a)
+	body, err := s.unseal(a)
 	if err != nil {
 		return err
-	}
-	if !isSOAP(a) {
-		if a.status == http.StatusOK {
-			return &malformedError{fmt.Errorf("content type %q", clean(a.header.Get("Content-Type"), 80))}
-		}
-		return &statusError{a.status}
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return &statusError{a.status}
 	}
 	if err := parse(body, r, int(s.client.cfg.MaxOutput)); err != nil {
 		return err
 	}
 	return r.answers(m, a.status)
 }
+
+func isBlank(body []byte) bool { return len(bytes.TrimSpace(body)) == 0 }
 
 // isSOAP goes by the media type; a sealed answer has its own, which the security context has judged.
 func isSOAP(a *answer) bool {

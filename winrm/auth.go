@@ -3,11 +3,15 @@ package winrm
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net/http"
 )
 
 // A mechanism signs one account in. Mechanisms that talk to a KDC keep their tickets; contexts are made for each connection.
 type mechanism interface {
+	// prepare says what the client shows in the TLS handshake, before anybody is dialled; most mechanisms show nothing.
+	prepare(host string) ([]tls.Certificate, error)
+
 	// begin makes the context for a new connection. It sends nothing.
 	begin(ctx context.Context, p peer) (security, error)
 }
@@ -41,3 +45,14 @@ type poster func(ctx context.Context, header http.Header, body []byte) (*answer,
 
 // soapType is the media type of an envelope (MS-WSMV 2.1); Windows answers in the character set it was asked in.
 const soapType = "application/soap+xml;charset=UTF-8"
+
+// newMechanism is that of cfg.Auth, and no other.
+func newMechanism(cfg *Config, opts Options) (mechanism, error) {
+	switch cfg.Auth {
+	case authCertificate:
+		return &certificate{file: cfg.CertificateFile, key: cfg.KeyFile}, nil
+	case authBasic:
+		return &basic{user: cfg.User, password: cfg.Password()}, nil
+	}
+	return nil, fmt.Errorf("auth %s cannot be used yet", cfg.Auth)
+}

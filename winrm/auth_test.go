@@ -3,6 +3,7 @@ package winrm
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,6 +24,8 @@ type turnsContext struct {
 	established int
 	out, in     int
 }
+
+func (*turns) prepare(string) ([]tls.Certificate, error) { return nil, nil }
 
 func (m *turns) begin(_ context.Context, p peer) (security, error) {
 	c := &turnsContext{host: p.host, leaf: p.tls.PeerCertificates[0].Raw}

@@ -2,6 +2,7 @@ package winrm
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -20,6 +21,8 @@ type basic struct {
 func notInBasic(r rune) bool { return r == ':' || unicode.IsControl(r) }
 
 var errNoTLS = errors.New("basic needs TLS: user name and password are not sent in clear")
+
+func (*basic) prepare(string) ([]tls.Certificate, error) { return nil, nil }
 
 // begin reads the password, so that a corrected file counts from the next connection on.
 func (b *basic) begin(_ context.Context, p peer) (security, error) {

@@ -130,7 +130,7 @@ func BenchmarkPost(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.end()
-	transport := &http.Transport{DialContext: c.dial, TLSClientConfig: s.tlsConfig()}
+	transport := &http.Transport{DialContext: c.dial, TLSClientConfig: s.tlsConfig(nil)}
 	defer transport.CloseIdleConnections()
 	body, header := make([]byte, 400<<10), http.Header{"Content-Type": {soapType}}
 	sides(b, func() {

@@ -3,7 +3,6 @@ package winrm
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	photopush "github.com/photopush/photopush"
@@ -11,12 +10,19 @@ import (
 
 // Config is how the workstations of one domain are reached.
 type Config struct {
-	Port             int             `yaml:"port" default:"5986" help:"TCP port of WinRM over HTTPS on the workstations."`
-	CAFile           string          `yaml:"ca_file" help:"PEM file with the certification authorities that issue the workstations' certificates; empty for those the system trusts." example:"/etc/photopush/workstations-ca.pem"`
-	Auth             string          `yaml:"auth" default:"basic" help:"How to sign in: basic, a user name and password inside TLS."`
-	User             string          `yaml:"user" help:"Account to sign in with: a local administrator of the workstations, since Windows accepts basic for local accounts only." example:"svc-photopush"`
+	Transport        string          `yaml:"transport" default:"http" help:"http, as Windows offers it once WinRM is enabled: messages are sealed with kerberos or ntlm, and nothing is sent in clear; or https."`
+	Port             int             `yaml:"port" default:"0" help:"TCP port of WinRM on the workstations; 0 for 5985 with http and 5986 with https."`
+	CAFile           string          `yaml:"ca_file" help:"For https: PEM file with the certification authorities that issue the workstations' certificates; empty for those the system trusts." example:"/etc/photopush/workstations-ca.pem"`
+	Auth             string          `yaml:"auth" default:"kerberos" help:"How to sign in: kerberos; ntlm, for local accounts; certificate, that of the client, with https only; basic, for local accounts, with https only. It is never changed to another by itself."`
+	User             string          `yaml:"user" help:"Account to sign in with, an administrator of the workstations: one of the domain for kerberos, svc-push or svc-push@CORP.EXAMPLE; a local one of the workstations for ntlm and basic." example:"svc-push"`
 	PasswordFile     string          `yaml:"password_file" help:"File whose first line is the account's password." example:"/etc/photopush/winrm.password"`
 	PasswordEnv      string          `yaml:"password_env" help:"Environment variable that holds the password, instead of password_file." example:"PHOTOPUSH_WINRM_PASSWORD"`
+	KeytabFile       string          `yaml:"keytab_file" help:"For kerberos, instead of a password: file with the account's keys." example:"/etc/photopush/svc-push.keytab"`
+	CCacheFile       string          `yaml:"ccache_file" help:"For kerberos, instead of a password: credential cache with tickets, which someone else renews; user may be empty then."`
+	CertificateFile  string          `yaml:"certificate_file" help:"For certificate: PEM file with the client's certificate, which the workstations map to a local account." example:"/etc/photopush/svc-push.pem"`
+	KeyFile          string          `yaml:"key_file" help:"For certificate: PEM file with the key of the certificate." example:"/etc/photopush/svc-push.key"`
+	KerberosHeader   string          `yaml:"kerberos_header" default:"negotiate" help:"How kerberos presents itself: negotiate, which every Windows takes, or kerberos, without the negotiation around it."`
+	AllowDomainNTLM  []string        `yaml:"allow_domain_ntlm" help:"Domain accounts that ntlm may be used with, spelt as in user; without being named here it is for local accounts only." example:"[\"CORP\\\\svc-push\"]"`
 	DialTimeout      time.Duration   `yaml:"dial_timeout" default:"2s" help:"How long resolving a name and connecting may take before a workstation counts as offline, 100ms to 30s."`
 	OperationTimeout time.Duration   `yaml:"operation_timeout" default:"15s" help:"How long a workstation may hold a request for output before it answers that there is none yet, 1s to 15s."`
 	RequestTimeout   time.Duration   `yaml:"request_timeout" default:"30s" help:"How long sending one request, and then waiting for its answer, may take; at least 5s more than operation_timeout, at most 10m."`
@@ -29,7 +35,7 @@ type Config struct {
 // DefaultConfig is what the default tags say.
 func DefaultConfig() Config {
 	return Config{
-		Port: 5986, Auth: "basic", DialTimeout: 2 * time.Second, OperationTimeout: 15 * time.Second, RequestTimeout: 30 * time.Second,
+		Transport: overHTTP, Auth: authKerberos, KerberosHeader: headerNegotiate, DialTimeout: 2 * time.Second, OperationTimeout: 15 * time.Second, RequestTimeout: 30 * time.Second,
 		RunTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxEnvelope: 512000, MaxOutput: 16 << 20,
 	}
 }
@@ -46,8 +52,8 @@ func (c *Config) Validate(path string) error {
 	}
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(path+format, args...)) }
-	if c.Port < 1 || c.Port > 65535 {
-		fault("port is %d, want 1 to 65535", c.Port)
+	if c.Port < 0 || c.Port > 65535 {
+		fault("port is %d, want 1 to 65535, or 0 for the usual one", c.Port)
 	}
 	c.validateAccount(fault)
 	for _, t := range []struct {
@@ -76,25 +82,6 @@ func (c *Config) Validate(path string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (c *Config) validateAccount(fault func(string, ...any)) {
-	switch {
-	case c.Auth != "basic":
-		fault("auth is %q, want basic", c.Auth)
-	case c.User == "":
-		fault("user is empty, want the account to sign in with")
-	case strings.ContainsFunc(c.User, notInBasic):
-		fault("user is %q, want a name without a colon and control characters, which basic cannot carry", c.User)
-	case strings.ContainsAny(strings.TrimPrefix(c.User, `.\`), `\@`):
-		fault("user is %q, want a local account of the workstations, such as svc-photopush: Windows accepts basic for local accounts only", c.User)
-	}
-	switch {
-	case c.PasswordFile != "" && c.PasswordEnv != "":
-		fault("password_file and password_env are both set, want one of them")
-	case c.PasswordFile == "" && c.PasswordEnv == "":
-		fault("password_file is empty, want a file, or password_env")
-	}
 }
 
 // The IdleTimeOut of a shell: Windows accepts no less than 60 s, and a shell that was left behind should not count against the quota for long.

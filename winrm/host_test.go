@@ -421,6 +421,7 @@ func testConfig(t testing.TB) Config {
 		return file
 	}
 	cfg := DefaultConfig()
+	cfg.Transport, cfg.Auth = overHTTPS, authBasic
 	cfg.User = "svc"
 	cfg.PasswordFile = write("password", []byte("secret\n"))
 	cfg.CAFile = write("ca.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: testCert(t).Certificate[0]}))

@@ -33,7 +33,7 @@ type Client struct {
 
 	mu     sync.Mutex
 	closed bool
-	open   map[*Session]struct{}
+	open   map[*link]struct{}
 	small  map[string]struct{} // hosts that refused an envelope of MaxEnvelope
 }
 
@@ -44,8 +44,11 @@ func New(cfg Config, opts Options) (*Client, error) {
 	}
 	c := &Client{
 		cfg: cfg, log: opts.Logger, dial: opts.Dial,
-		mechanism: &basic{user: cfg.User, password: cfg.Password()},
-		open:      make(map[*Session]struct{}), small: make(map[string]struct{}),
+		open: make(map[*link]struct{}), small: make(map[string]struct{}),
+	}
+	var err error
+	if c.mechanism, err = newMechanism(&c.cfg, opts); err != nil {
+		return nil, err
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -54,7 +57,6 @@ func New(cfg Config, opts Options) (*Client, error) {
 		c.dial = new(net.Dialer).DialContext
 	}
 	if cfg.CAFile != "" {
-		var err error
 		if c.roots, err = readRoots(cfg.CAFile); err != nil {
 			return nil, err
 		}
@@ -88,33 +90,33 @@ func (c *Client) Open(ctx context.Context, w photopush.Workstation) (*Session, e
 	return s, nil
 }
 
-// Close ends the connections of the sessions that are still open; a shell that was not deleted ends by its idle time.
+// Close ends the connections that are still open; a shell that was not deleted ends by its idle time.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	for s := range c.open {
-		s.cut()
+	for l := range c.open {
+		l.cut()
 	}
 	clear(c.open)
 	return nil
 }
 
-// enter counts a session as open, unless the client is closed.
-func (c *Client) enter(s *Session) error {
+// enter counts a connection as open, unless the client is closed.
+func (c *Client) enter(l *link) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return &photopush.Error{Reason: photopush.Internal, Op: "connect to", On: s.host, Err: errClosed}
+		return &photopush.Error{Reason: photopush.Internal, Op: "connect to", On: l.host, Err: errClosed}
 	}
-	c.open[s] = struct{}{}
+	c.open[l] = struct{}{}
 	return nil
 }
 
-func (c *Client) leave(s *Session) {
+func (c *Client) leave(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.open, s)
+	delete(c.open, l)
 }
 
 // envelopeLimit is how large an envelope for that host may be, in bytes.

@@ -26,10 +26,10 @@ const (
 	earlyAnswer = time.Second
 )
 
-// A wire is one TCP connection with TLS inside, on which requests and answers of HTTP/1.1 take turns. It never dials and never repeats.
+// A wire is one TCP connection, with or without TLS inside, on which requests and answers of HTTP/1.1 take turns. It never dials and never repeats.
 type wire struct {
 	raw     net.Conn
-	tls     *tls.Conn
+	conn    net.Conn // what is read and written: raw, or a *tls.Conn on it
 	in      *bufio.Reader
 	budget  *budget
 	host    string        // for the Host field, with the port
@@ -71,20 +71,41 @@ var (
 	errTooLong   = errors.New("the answer is longer than max_envelope allows")
 )
 
-// newWire does the TLS handshake on raw, which it closes on an error.
+// newWire does the TLS handshake on raw, which it closes on an error; without a cfg there is none.
 func newWire(ctx context.Context, raw net.Conn, cfg *tls.Config, host string, timeout time.Duration, maxBody int) (*wire, error) {
+	conn := raw
+	if cfg != nil {
+		var err error
+		if conn, err = handshake(ctx, raw, cfg); err != nil {
+			raw.Close()
+			return nil, err
+		}
+	}
+	b := &budget{r: conn}
+	return &wire{raw: raw, conn: conn, in: bufio.NewReaderSize(b, 8<<10), budget: b, host: host, timeout: timeout, maxBody: maxBody}, nil
+}
+
+func handshake(ctx context.Context, raw net.Conn, cfg *tls.Config) (net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, tlsTimeout, &timeoutError{"no answer within", tlsTimeout})
 	defer cancel()
 	conn := tls.Client(raw, cfg)
 	if err := conn.HandshakeContext(ctx); err != nil {
-		raw.Close()
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return nil, err
 	}
-	b := &budget{r: conn}
-	return &wire{raw: raw, tls: conn, in: bufio.NewReaderSize(b, 8<<10), budget: b, host: host, timeout: timeout, maxBody: maxBody}, nil
+	return conn, nil
+}
+
+// state is that of TLS; nil without it.
+func (w *wire) state() *tls.ConnectionState {
+	conn, ok := w.conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	state := conn.ConnectionState()
+	return &state
 }
 
 // post sends one request and reads its answer. When ctx ends it returns at once. An error leaves the wire unusable: it is a *lostError,
@@ -157,10 +178,10 @@ func (w *wire) send(header http.Header, body []byte) error {
 		b, body = append(b, body...), nil
 	}
 	w.head = b
-	if _, err := w.tls.Write(b); err != nil || body == nil {
+	if _, err := w.conn.Write(b); err != nil || body == nil {
 		return err
 	}
-	_, err := w.tls.Write(body)
+	_, err := w.conn.Write(body)
 	return err
 }
 
@@ -223,7 +244,7 @@ func (w *wire) close() {
 		return
 	}
 	w.raw.SetDeadline(time.Now().Add(time.Second))
-	w.tls.Close()
+	w.conn.Close()
 }
 
 func (w *wire) cut() { w.raw.Close() }

@@ -141,6 +141,8 @@ domains:
     workstations:
       bases: ["%s"]
     winrm:
+      transport: https
+      auth: basic
       port: %s
       ca_file: ca.pem
       user: %s

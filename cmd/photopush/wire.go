@@ -91,7 +91,7 @@ func (p *parts) domain(a *app, c *config.Domain) (*jobs.Domain, error) {
 		Directory:      dir,
 		DirectoryLogon: jobs.Logon{Account: c.BindUser, Mechanism: "ldap-simple", Secret: c.Secret()},
 		Remote:         remote{client},
-		RemoteLogon:    jobs.Logon{Account: c.WinRM.User, Mechanism: c.WinRM.Auth, Secret: c.WinRM.Password()},
+		RemoteLogon:    jobs.Logon{Account: c.WinRM.Account(), Mechanism: c.WinRM.Auth, Secret: c.WinRM.Secret()},
 	}, nil
 }
 

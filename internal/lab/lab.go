@@ -162,6 +162,8 @@ domains:
     workstations:
       bases: ["%s"]
     winrm:
+      transport: https
+      auth: basic
       port: %d
       ca_file: ca.pem
       user: %s

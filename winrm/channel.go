@@ -1,0 +1,65 @@
+package winrm
+
+import (
+	"context"
+	"errors"
+
+	photopush "github.com/photopush/photopush"
+)
+
+// A Channel is one connection to one workstation with one security context, for whoever has WS-Management messages of his own. It never
+// dials again, and sends no message twice but after a challenge, by which it was not processed. It is for one goroutine.
+type Channel struct{ link *link }
+
+// Dial connects to the workstation and signs in. The error is a *photopush.Error.
+func (c *Client) Dial(ctx context.Context, w photopush.Workstation) (*Channel, error) {
+	l, err := c.newLink(w)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.enter(l); err != nil {
+		return nil, err
+	}
+	if err := l.connect(ctx); err != nil {
+		l.end()
+		return nil, l.failure("connect to", err)
+	}
+	return &Channel{l}, nil
+}
+
+// URL is the address of the workstation's service, as messages name it in their To.
+func (ch *Channel) URL() string { return ch.link.url() }
+
+// Post sends an envelope and returns the envelope of the answer, also when that is a fault, with its HTTP status. Over plain HTTP both travel
+// sealed. The answer is valid until the next Post. The error is a *photopush.Error, of reason Unknown when the message may have been
+// processed although no answer to it came; after an error of the connection only Close is left.
+func (ch *Channel) Post(ctx context.Context, envelope []byte) (answer []byte, status int, err error) {
+	l := ch.link
+	if l.wire == nil || l.wire.closing {
+		return nil, 0, &photopush.Error{Reason: photopush.Timeout, Op: "send message to", On: l.host, Err: errChannelOver}
+	}
+	a, err := l.post(ctx, envelope)
+	if err != nil {
+		return nil, 0, l.posted(err)
+	}
+	if answer, err = l.unseal(a); err != nil {
+		return nil, a.status, l.posted(err)
+	}
+	return answer, a.status, nil
+}
+
+var errChannelOver = errors.New("its connection has ended")
+
+// posted is the error of a message, Unknown when it may have been processed.
+func (l *link) posted(err error) error {
+	if mayBeDone(err) {
+		return &photopush.Error{Reason: photopush.Unknown, Op: "send message to", On: l.host, Err: err}
+	}
+	return l.failure("send message to", err)
+}
+
+// Close closes the connection.
+func (ch *Channel) Close() error {
+	ch.link.end()
+	return nil
+}
