@@ -44,6 +44,7 @@ type host struct {
 	started  int // commands ever
 	unread   int // requests that were cut off
 
+	plain    bool                                              // without TLS
 	limit    int                                               // of an envelope
 	program  func(stdin []byte) (stdout string, exit int64)    // nil: echo
 	override func(n int, r *soapRequest) *hostAnswer           // instead of the usual answer; nil result for the usual one
@@ -136,7 +137,10 @@ func (h *host) serve(raw net.Conn) {
 	h.count(&h.live, 1)
 	defer h.count(&h.live, -1)
 	defer raw.Close()
-	conn := tls.Server(countingConn{raw, h}, &tls.Config{Certificates: []tls.Certificate{h.cert}})
+	conn := net.Conn(countingConn{raw, h})
+	if !h.plain {
+		conn = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{h.cert}})
+	}
 	in := bufio.NewReader(conn)
 	for {
 		req, err := http.ReadRequest(in)
