@@ -216,3 +216,8 @@ func readOctets(value cryptobyte.String, into *[]byte) bool {
 	*into = octets
 	return true
 }
+
+var (
+	errRejected       = errors.New("the service rejected the account without saying why; it may not be allowed to sign in there")
+	errOtherMechanism = errors.New("the service chose a mechanism that was not offered")
+)
