@@ -38,6 +38,7 @@ func (c *Client) newSession(w photopush.Workstation) (*Session, error) {
 func (s *Session) open(ctx context.Context) error {
 	err := s.connect(ctx)
 	if err == nil {
+		s.sweep(ctx)
 		if err = s.create(ctx); err == nil {
 			return nil
 		}
@@ -57,6 +58,7 @@ func (s *Session) discard(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	if err := s.delete(ctx); err != nil {
+		s.client.rememberOrphan(s.host, s.shellID)
 		s.log.Debug("a shell may be left behind until its idle time", "shell", s.shellID, "err", err)
 	}
 }
@@ -97,6 +99,7 @@ func (s *Session) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if err := s.delete(ctx); err != nil {
+		s.client.rememberOrphan(s.host, s.shellID)
 		return s.failure("delete shell on", err)
 	}
 	return nil

@@ -31,10 +31,11 @@ type Client struct {
 	mechanism mechanism
 	envelopes sync.Pool // *[]byte, for messages with input
 
-	mu     sync.Mutex
-	closed bool
-	open   map[*link]struct{}
-	small  map[string]struct{} // hosts that refused an envelope of MaxEnvelope
+	mu      sync.Mutex
+	closed  bool
+	open    map[*link]struct{}
+	orphans map[string]orphan   // by host
+	small   map[string]struct{} // hosts that refused an envelope of MaxEnvelope
 }
 
 // New checks cfg and reads the CA file; it contacts nobody.
@@ -44,7 +45,7 @@ func New(cfg Config, opts Options) (*Client, error) {
 	}
 	c := &Client{
 		cfg: cfg, log: opts.Logger, dial: opts.Dial,
-		open: make(map[*link]struct{}), small: make(map[string]struct{}),
+		open: make(map[*link]struct{}), small: make(map[string]struct{}), orphans: make(map[string]orphan),
 	}
 	var err error
 	if c.mechanism, err = newMechanism(&c.cfg, opts); err != nil {

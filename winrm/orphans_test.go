@@ -1,0 +1,59 @@
+package winrm
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestOrphans: a shell that could not be deleted is deleted by the next session there, by one request, unless it has gone by itself.
+func TestOrphans(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHost(t)
+			c := testClient(t, testConfig(t), h.pipe)
+			h.cutAt[6], h.cutAt[7] = before, before // Delete, and its repetition
+			h.override = func(n int, r *soapRequest) *hostAnswer {
+				if r.name() == "Delete" && n <= 7 {
+					return &hostAnswer{status: 503}
+				}
+				return nil
+			}
+			if _, err, closed := visitWith(t.Context(), c, []byte("x")); err != nil || closed == nil || len(h.shells) != 1 {
+				t.Fatalf("got %v, %v, %d shells", err, closed, len(h.shells))
+			}
+			h.cutAt, h.override, h.requests, h.unread = map[int]cut{}, nil, nil, 0
+			want := "Delete Create Command Send Receive Signal Delete"
+			if late {
+				time.Sleep(c.cfg.IdleTimeout + time.Second)
+				want = "Create Command Send Receive Signal Delete"
+			}
+			for range 2 {
+				if _, err, closed := visitWith(t.Context(), c, []byte("x")); err != nil || closed != nil {
+					t.Errorf("got %v, %v", err, closed)
+				}
+				if got := strings.Join(h.names(), " "); got != want {
+					t.Errorf("requests are %s, want %s", got, want)
+				}
+				h.requests, want = nil, "Create Command Send Receive Signal Delete"
+			}
+			if n := len(h.shells); !late && n != 0 {
+				t.Errorf("%d shells are left", n)
+			}
+		})
+	}
+}
+
+// TestManyOrphans: what is remembered is bounded.
+func TestManyOrphans(t *testing.T) {
+	c := testClient(t, testConfig(t), nil)
+	for i := range maxOrphanHosts + 10 {
+		c.rememberOrphan(fmt.Sprint(i), "A")
+	}
+	c.rememberOrphan("0", "B")
+	if len(c.orphans) != maxOrphanHosts || c.takeOrphan("0") != "B" || c.takeOrphan("0") != "" {
+		t.Errorf("%d hosts are remembered", len(c.orphans))
+	}
+}
