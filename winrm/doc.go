@@ -1,7 +1,8 @@
 // Package winrm is a session with a workstation: WS-Management over HTTP or HTTPS with the remote shell of Windows (MS-WSMV), as its own
-// client engine. Without TLS every message is sealed, and an answer that is not is refused. A Session is one TCP connection, one security context and one shell; Run starts one command in it, feeds its standard input and
-// returns what it printed. The package knows no photos and no script, resolves names and dials through the function it is given, and leaves
-// to its caller when to come back: every error is a *photopush.Error whose Reason decides that.
+// client engine. Without TLS every message is sealed, and an answer that is not is refused. A Session is one TCP connection, one security
+// context and one shell; Run starts one command in it, feeds its standard input and returns what it printed. The package knows no photos
+// and no script, resolves names and dials through the function it is given, and leaves to its caller when to come back: every error is a
+// *photopush.Error whose Reason decides that.
 //
 // # When the connection is lost
 //
