@@ -1,0 +1,183 @@
+//go:build linux
+
+package gss_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/gss"
+	"github.com/photopush/photopush/internal/krblab"
+)
+
+const judged = "HTTP/pc1.corp.example"
+
+func password(t *testing.T, text string) photopush.Secret {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return photopush.Secret{File: file}
+}
+
+func client(t *testing.T, k *krblab.KDC, account gss.KerberosAccount) *gss.Kerberos {
+	t.Helper()
+	cfg := gss.DefaultKerberosConfig()
+	cfg.Realm, cfg.KDCs = krblab.Realm, []string{k.Addr}
+	c, err := gss.NewKerberos(cfg, account, gss.KerberosOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// meet makes a context between our client and MIT's library.
+func meet(t *testing.T, c *gss.Kerberos, a *krblab.Acceptor, target gss.Target) (gss.Context, string, error) {
+	t.Helper()
+	i, err := c.Initiate(t.Context(), target)
+	if err != nil {
+		return nil, "", err
+	}
+	token, _, err := i.Step(t.Context(), nil)
+	if err != nil {
+		return nil, "", err
+	}
+	answer, name, err := a.Step(token)
+	if err != nil {
+		return nil, "", err
+	}
+	_, done, err := i.Step(t.Context(), answer)
+	if err == nil && !done {
+		t.Fatal("the context is not there after the answer")
+	}
+	return i, name, err
+}
+
+// TestMITJudgesSealing: MIT's library unwraps what we seal, and we unseal what it wraps, in WinRM's layout.
+func TestMITJudgesSealing(t *testing.T) {
+	for types, header := range map[string]int{"aes256-cts": 60, "aes128-cts": 60, "aes256-sha2": 72, "aes128-sha2": 64} {
+		t.Run(types, func(t *testing.T) {
+			t.Parallel()
+			k := krblab.New(t, types)
+			k.AddUser("svc", "Secret-1")
+			keytab := k.Keytab(judged)
+			c := client(t, k, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")})
+			for _, bare := range []bool{false, true} {
+				a := k.Accept(keytab, nil)
+				i, name, err := meet(t, c, a, gss.Target{SPNs: []string{judged}, Bare: bare})
+				if err != nil || name != "svc@"+krblab.Realm {
+					t.Fatalf("bare %v: %q, %v", bare, name, err)
+				}
+				for _, size := range []int{0, 1, 15, 16, 17, 1000, 65536, 410_000, 2 << 20} {
+					message := bytes.Repeat([]byte("photo"), size/5+1)[:size]
+					sealed, n, err := i.Seal(nil, message)
+					if err != nil || n != header {
+						t.Fatalf("%d bytes: header %d, %v", size, n, err)
+					}
+					answer, split, err := a.Echo(sealed)
+					if err != nil || split != strconv.Itoa(header) {
+						t.Fatalf("%d bytes: MIT splits off %s, %v", size, split, err)
+					}
+					if got, err := i.Unseal(answer); err != nil || !bytes.Equal(got, message) {
+						t.Fatalf("%d bytes from MIT: %v", size, err)
+					}
+				}
+			}
+			if s := c.Stats(); s.AS != 2 || s.TGS != 1 {
+				t.Errorf("%+v for two contexts, want 2 requests to sign in and 1 ticket", s)
+			}
+		})
+	}
+}
+
+func TestMITJudgesChannelBinding(t *testing.T) {
+	k := krblab.New(t)
+	k.AddUser("svc", "Secret-1")
+	keytab := k.Keytab(judged)
+	c := client(t, k, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")})
+	for _, x := range []struct {
+		name         string
+		ours, theirs []byte
+		ok           bool
+	}{
+		{"right", []byte("tls-server-end-point:1"), []byte("tls-server-end-point:1"), true},
+		{"wrong", []byte("tls-server-end-point:2"), []byte("tls-server-end-point:1"), false},
+		{"missing", nil, []byte("tls-server-end-point:1"), true}, // the library takes a client that binds to nothing
+	} {
+		_, _, err := meet(t, c, k.Accept(keytab, x.theirs), gss.Target{SPNs: []string{judged}, Bindings: x.ours})
+		if x.ok != (err == nil) {
+			t.Errorf("%s binding: %v", x.name, err)
+		}
+	}
+}
+
+// TestMITKDC: keytab, cache, names, refusals, and what each costs the KDC.
+func TestMITKDC(t *testing.T) {
+	k := krblab.New(t)
+	k.AddUser("svc", "Secret-1")
+	k.AddUser("other", "Secret-2")
+	keytab := k.Keytab(judged, "WSMAN/pc2.corp.example")
+	for name, account := range map[string]gss.KerberosAccount{
+		"keytab": {User: "svc@" + krblab.Realm, KeytabFile: k.Keytab("svc")},
+		"cache":  {CacheFile: k.Cache("svc", "Secret-1")},
+	} {
+		if _, who, err := meet(t, client(t, k, account), k.Accept(keytab, nil), gss.Target{SPNs: []string{judged}}); err != nil || who != "svc@"+krblab.Realm {
+			t.Errorf("%s: %q, %v", name, who, err)
+		}
+	}
+	c := client(t, k, gss.KerberosAccount{User: "other", Password: password(t, "Secret-2")})
+	i, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{"HTTP/pc2.corp.example", "WSMAN/pc2.corp.example"}})
+	if err != nil || i.Peer() != "WSMAN/pc2.corp.example" {
+		t.Errorf("the second name: %v", err)
+	}
+	if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{"HTTP/pc3.corp.example"}}); photopush.ReasonOf(err) != photopush.WrongHost {
+		t.Errorf("an unknown name: %v", err)
+	}
+	if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{"HTTP/127.0.0.1"}}); photopush.ReasonOf(err) != photopush.DNS {
+		t.Errorf("an address: %v", err)
+	}
+	if _, _, err := meet(t, c, k.Accept(k.Keytab("HTTP/pc9.corp.example"), nil), gss.Target{SPNs: []string{judged}}); err == nil {
+		t.Error("a service without the key made a context")
+	}
+	wrong := client(t, k, gss.KerberosAccount{User: "svc", Password: password(t, "Wrong-1")})
+	_, _, before := k.Requests()
+	if _, err := wrong.Initiate(t.Context(), gss.Target{SPNs: []string{judged, "WSMAN/pc1.corp.example"}}); photopush.ReasonOf(err) != photopush.Auth {
+		t.Errorf("a wrong password: %v", err)
+	}
+	if _, _, after := k.Requests(); after-before != 1 {
+		t.Errorf("the KDC saw a wrong password %d times, want once", after-before)
+	}
+	var all sync.WaitGroup
+	gate := make(chan struct{})
+	for range 8 {
+		all.Go(func() {
+			<-gate
+			_, err := wrong.Initiate(context.WithoutCancel(t.Context()), gss.Target{SPNs: []string{judged}})
+			if photopush.ReasonOf(err) != photopush.Auth || strings.Contains(err.Error(), "Wrong-1") {
+				t.Errorf("a wrong password: %v", err)
+			}
+		})
+	}
+	close(gate)
+	all.Wait()
+	k.Kill()
+	if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{"HTTP/pc4.corp.example"}}); photopush.ReasonOf(err) != photopush.KDC || !strings.Contains(err.Error(), k.Addr) {
+		t.Errorf("a dead KDC: %v", err)
+	}
+	if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{"WSMAN/pc2.corp.example"}}); err != nil {
+		t.Errorf("a ticket that is there, with a dead KDC: %v", err)
+	}
+	k.Start()
+	if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{judged}}); err != nil {
+		t.Errorf("the KDC is back: %v", err)
+	}
+}
