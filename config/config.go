@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/photopush/photopush/directory"
+	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/jobs"
 	"github.com/photopush/photopush/photo"
 	"github.com/photopush/photopush/pictures"
@@ -32,12 +33,13 @@ type Config struct {
 // A Domain is one Active Directory domain and its workstations.
 type Domain struct {
 	directory.Config `yaml:",inline"`
-	WinRM            winrm.Config `yaml:"winrm" help:"How the workstations of this domain are reached."`
+	Kerberos         gss.KerberosConfig `yaml:"kerberos" help:"Where tickets come from."`
+	WinRM            winrm.Config       `yaml:"winrm" help:"How the workstations of this domain are reached."`
 }
 
 // Validate reports every fault of the domain; path is its place in the configuration.
 func (d *Domain) Validate(path string) error {
-	return errors.Join(d.Config.Validate(path), d.WinRM.Validate(path+".winrm"))
+	return errors.Join(d.Config.Validate(path), d.Kerberos.Validate(path+".kerberos"), d.WinRM.Validate(path+".winrm"))
 }
 
 // validate asks every section, and checks what no section can see alone.

@@ -14,7 +14,7 @@ import (
 // KerberosConfig is where the KDCs of a domain are.
 type KerberosConfig struct {
 	Realm    string        `yaml:"realm" help:"Kerberos realm; empty for the domain's name in capital letters." example:"CORP.EXAMPLE"`
-	KDCs     []string      `yaml:"kdcs" help:"Domain controllers to ask for tickets, as host or host:port; empty to find them by DNS (_kerberos._tcp)." example:"[dc1.corp.example, dc2.corp.example]"`
+	KDCs     []string      `yaml:"kdcs" help:"Domain controllers to ask for tickets, as host or host:port; empty to find them by DNS (_kerberos._tcp)." example:"[\"dc1.corp.example\", \"dc2.corp.example\"]"`
 	Krb5Conf string        `yaml:"krb5_conf" help:"krb5.conf that names the KDCs of other realms; empty for none." example:"/etc/krb5.conf"`
 	AllowRC4 bool          `yaml:"allow_rc4" default:"false" help:"Accept tickets encrypted with RC4, for domains that have not turned to AES."`
 	Timeout  time.Duration `yaml:"timeout" default:"5s" help:"How long one KDC may take to answer before the next one is asked, 1s to 30s."`

@@ -49,6 +49,8 @@ const soapType = "application/soap+xml;charset=UTF-8"
 // newMechanism is that of cfg.Auth, and no other.
 func newMechanism(cfg *Config, opts Options) (mechanism, error) {
 	switch cfg.Auth {
+	case authKerberos:
+		return newKerberos(cfg, opts.Kerberos)
 	case authCertificate:
 		return &certificate{file: cfg.CertificateFile, key: cfg.KeyFile}, nil
 	case authBasic:

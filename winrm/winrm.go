@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/gss"
 )
 
 // Options are what a Client is given besides its configuration.
@@ -20,6 +21,9 @@ type Options struct {
 	// Dial resolves the host of addr and connects, within ctx; nil for the system's resolver. A name that does not resolve gives an
 	// error with a *net.DNSError in its chain.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Kerberos has the account's tickets; auth kerberos needs it, and the client does not close it.
+	Kerberos *gss.Kerberos
 }
 
 // A Client opens sessions with the workstations of one domain. It may be used by many goroutines; it starts none.

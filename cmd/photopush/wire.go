@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/config"
 	"github.com/photopush/photopush/directory"
+	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/jobs"
 	"github.com/photopush/photopush/logon"
 	"github.com/photopush/photopush/pictures"
@@ -81,7 +83,11 @@ func (p *parts) domain(a *app, c *config.Domain) (*jobs.Domain, error) {
 	}
 	p.directories[c.Name] = dir
 	p.closers = append(p.closers, dir.Close)
-	client, err := winrm.New(c.WinRM, winrm.Options{Logger: a.Log, Dial: resolver.DialContext})
+	tickets, err := p.tickets(a, c, resolver)
+	if err != nil {
+		return nil, err
+	}
+	client, err := winrm.New(c.WinRM, winrm.Options{Logger: a.Log, Dial: resolver.DialContext, Kerberos: tickets})
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +99,24 @@ func (p *parts) domain(a *app, c *config.Domain) (*jobs.Domain, error) {
 		Remote:         remote{client},
 		RemoteLogon:    jobs.Logon{Account: c.WinRM.Account(), Mechanism: c.WinRM.Auth, Secret: c.WinRM.Secret()},
 	}, nil
+}
+
+// tickets are those of the account that pushes; nil when it signs in without Kerberos.
+func (p *parts) tickets(a *app, c *config.Domain, resolver *directory.Resolver) (*gss.Kerberos, error) {
+	if c.WinRM.Auth != "kerberos" {
+		return nil, nil
+	}
+	cfg := c.Kerberos
+	if cfg.Realm == "" {
+		cfg.Realm = strings.ToUpper(c.Name)
+	}
+	account := gss.KerberosAccount{User: c.WinRM.User, Password: c.WinRM.Password(), KeytabFile: c.WinRM.KeytabFile, CacheFile: c.WinRM.CCacheFile}
+	k, err := gss.NewKerberos(cfg, account, gss.KerberosOptions{Logger: a.Log, Dial: resolver.DialContext, LookupSRV: resolver.LookupSRV})
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, k.Close)
+	return k, nil
 }
 
 // Close ends the parts, the last one first.
