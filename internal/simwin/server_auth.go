@@ -110,6 +110,7 @@ type verdict struct {
 	scheme   string // as the client wrote it
 	token    string // to be sent back
 	more     bool   // the exchange goes on: the connection stays open
+	expired  bool   // the client has to sign in again, on the same connection
 	exchange Exchange
 }
 
@@ -117,7 +118,7 @@ type verdict struct {
 func (s *Server) authenticate(c *connection, r *http.Request) verdict {
 	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if scheme == "" {
-		return c.standing()
+		return c.standing(s.options.Clock.Now())
 	}
 	for _, m := range s.options.Mechanisms {
 		if strings.EqualFold(m.Scheme(), scheme) && s.offers(scheme) {
@@ -140,7 +141,7 @@ func (s *Server) accept(c *connection, m Mechanism, scheme, credentials string) 
 		v.account, v.more = "", true
 	case err != nil:
 		c.forget(m)
-		return verdict{}
+		return verdict{scheme: scheme, token: token}
 	}
 	c.keep(v)
 	return v

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"time"
 )
 
 // A connection is one TCP connection of a client: its bytes are counted, and what it has authenticated is kept here, as http.sys keeps it.
@@ -19,6 +20,7 @@ type connection struct {
 	mu        sync.Mutex
 	exchanges map[string]Exchange // by scheme of the mechanism
 	lasting   verdict
+	used      time.Time // when the last request with lasting was answered
 
 	parked   bool   // taken while the workstation was silent: nobody reads from it
 	requests int    // guarded by the meter
@@ -77,10 +79,24 @@ func (c *connection) keep(v verdict) {
 	}
 }
 
-func (c *connection) standing() verdict {
+// maxIdle is after how long without a request a connection is no longer signed in: WinRM asks anew after 15 s (WinRb's auth_timeout tests).
+const maxIdle = 15 * time.Second
+
+func (c *connection) standing(now time.Time) verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.lasting.account != "" && now.Sub(c.used) > maxIdle {
+		c.lasting = verdict{}
+		return verdict{expired: true}
+	}
 	return c.lasting
+}
+
+// answered starts the time of silence.
+func (c *connection) answered(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.used = now
 }
 
 type connectionKey struct{}

@@ -71,6 +71,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		answer = x.after(answer)
 	}
+	x.c.answered(s.options.Clock.Now())
 	x.write(w, answer)
 }
 
@@ -163,7 +164,11 @@ func (x *call) unauthorized() *reply {
 	if x.verdict.more {
 		return &reply{status: http.StatusUnauthorized, header: http.Header{"Www-Authenticate": {x.verdict.scheme + " " + x.verdict.token}}}
 	}
-	return &reply{status: http.StatusUnauthorized, header: http.Header{"Www-Authenticate": x.s.options.Offers}, close: true}
+	offers := x.s.options.Offers
+	if x.verdict.token != "" { // why it was refused
+		offers = []string{x.verdict.scheme + " " + x.verdict.token}
+	}
+	return &reply{status: http.StatusUnauthorized, header: http.Header{"Www-Authenticate": offers}, close: !x.verdict.expired}
 }
 
 func (x *call) service() *reply {

@@ -1,0 +1,141 @@
+//go:build linux
+
+package winrm
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/gss"
+	"github.com/photopush/photopush/internal/krblab"
+	"github.com/photopush/photopush/internal/simwin"
+)
+
+// A kerberosLab is a workstation over HTTP with a keytab of a real KDC, and an account.
+type kerberosLab struct {
+	kdc     *krblab.KDC
+	tickets *gss.Kerberos
+	clock   *simwin.ManualClock
+	server  *simwin.Server
+	client  *Client
+}
+
+func newKerberosLab(t *testing.T, header string, host string) *kerberosLab {
+	t.Helper()
+	l := &kerberosLab{kdc: krblab.New(t), clock: simwin.NewManualClock(time.Now())}
+	l.kdc.AddUser("svc-push", "Secret-1")
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("Secret-1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keytab := l.kdc.Keytab("HTTP/" + testHost)
+	if host != testHost { // the address of another machine
+		l.kdc.Keytab("HTTP/" + host)
+	}
+	keys, err := os.ReadFile(keytab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := gss.NewKerberosAcceptor(keys, gss.AcceptorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := simwin.Options{
+		Host: testHost, Addr: "127.0.0.1:0", Engine: &engine{}, Clock: l.clock,
+		Mechanisms: []simwin.Mechanism{simwin.NewKerberos("Negotiate", service, nil), simwin.NewKerberos("Kerberos", service, nil)},
+	}
+	if l.server, err = simwin.Start(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.server.Close)
+	kcfg := gss.DefaultKerberosConfig()
+	kcfg.Realm, kcfg.KDCs = krblab.Realm, []string{l.kdc.Addr}
+	l.tickets, err = gss.NewKerberos(kcfg, gss.KerberosAccount{User: "svc-push", Password: photopush.Secret{File: password}}, gss.KerberosOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.User, cfg.PasswordFile, cfg.KerberosHeader = "svc-push", password, header
+	l.client, err = New(cfg, Options{Kerberos: l.tickets, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, l.server.Addr())
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.client.Close() })
+	return l
+}
+
+// TestKerberosVisit: seven requests on one connection, with tickets of a real KDC, and none of it asked for again in the second visit.
+func TestKerberosVisit(t *testing.T) {
+	for _, header := range []string{"negotiate", "kerberos"} {
+		t.Run(header, func(t *testing.T) {
+			l := newKerberosLab(t, header, testHost)
+			input := bytes.Repeat([]byte("picture "), 30_000)
+			for visit := 1; visit <= 2; visit++ {
+				s, err := l.client.Open(t.Context(), photopush.Workstation{Name: "PC1", Host: testHost})
+				if err != nil {
+					t.Fatal(err)
+				}
+				out, err := s.Run(t.Context(), `C:\Windows\System32\cmd.exe /c x`, input)
+				if err != nil || !strings.Contains(string(out.Stdout), "read 240000 bytes") {
+					t.Fatalf("%q, %v", out.Stdout, err)
+				}
+				if err := s.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				stats := l.server.Stats()
+				if stats.Requests != 7*visit || stats.Connections != visit {
+					t.Errorf("after visit %d: %d requests on %d connections, want 7 on 1 each", visit, stats.Requests, stats.Connections)
+				}
+			}
+			if as, tgs, _ := l.kdc.Requests(); as != 1 || tgs != 1 {
+				t.Errorf("the KDC issued %d and %d tickets for two visits, want 1 and 1", as, tgs)
+			}
+		})
+	}
+}
+
+// TestKerberosSignsInAgain: after 15 s of silence the workstation wants a new context, on the same connection.
+func TestKerberosSignsInAgain(t *testing.T) {
+	l := newKerberosLab(t, "negotiate", testHost)
+	s, err := l.client.Open(t.Context(), photopush.Workstation{Name: "PC1", Host: testHost})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.clock.Advance(20 * time.Second)
+	if _, err := s.Run(t.Context(), `C:\Windows\System32\cmd.exe /c x`, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if stats := l.server.Stats(); stats.Connections != 1 || stats.Requests != 9 {
+		t.Errorf("%d requests on %d connections, want 9 on 1: one was refused, one signed in again", stats.Requests, stats.Connections)
+	}
+}
+
+// TestStaleDNS: a ticket for a name whose address another machine has is of no use there, and says so.
+func TestStaleDNS(t *testing.T) {
+	other := "pc99.corp.example"
+	l := newKerberosLab(t, "negotiate", other)
+	if _, err := l.client.Open(t.Context(), photopush.Workstation{Name: "PC99", Host: other}); photopush.ReasonOf(err) != photopush.WrongHost {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestDeadKDC: nobody is asked for anything else.
+func TestDeadKDC(t *testing.T) {
+	l := newKerberosLab(t, "negotiate", testHost)
+	l.kdc.Kill()
+	if _, err := l.client.Open(t.Context(), photopush.Workstation{Name: "PC1", Host: testHost}); photopush.ReasonOf(err) != photopush.KDC {
+		t.Errorf("got %v", err)
+	}
+}
