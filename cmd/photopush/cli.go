@@ -19,6 +19,7 @@ type cli struct {
 	Sync    syncCommand    `cmd:"" help:"Run one pass: read the directory, and bring every workstation that is on into step."`
 	Push    pushCommand    `cmd:"" help:"Bring one user's picture up to date now."`
 	Stale   staleCommand   `cmd:"" help:"Report workstations and people whose picture is not as it should be."`
+	Check   checkCommand   `cmd:"" help:"Look at one workstation step by step; changes nothing."`
 	Serve   serveCommand   `cmd:"" help:"Run passes on a schedule until stopped."`
 	Demo    demoCommand    `cmd:"" help:"Run the main job on a simulated company, on this machine only."`
 	Config  configCommand  `cmd:"" help:"Check the configuration, or print one to start from."`
