@@ -87,10 +87,10 @@ func NewKerberos(cfg KerberosConfig, account KerberosAccount, opts KerberosOptio
 		}
 	}
 	var err error
-	if k.as, err = k.library(false); err != nil {
+	if k.as, err = k.requests(false); err != nil {
 		return nil, err
 	}
-	k.tgs, err = k.library(true)
+	k.tgs, err = k.requests(true)
 	return k, err
 }
 
@@ -117,8 +117,8 @@ func (k *Kerberos) name() error {
 	return nil
 }
 
-// library is the configuration of gokrb5's requests. Names are made canonical in requests for services only, where KDCs refer to other realms.
-func (k *Kerberos) library(canonicalize bool) (*config.Config, error) {
+// requests is the configuration of gokrb5's requests. Names are made canonical in requests for services only, where KDCs refer to other realms.
+func (k *Kerberos) requests(canonicalize bool) (*config.Config, error) {
 	c := config.New()
 	if k.cfg.Krb5Conf != "" {
 		loaded, err := config.Load(k.cfg.Krb5Conf)

@@ -7,6 +7,7 @@ package krblab
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -88,9 +89,10 @@ func Missing(t testing.TB, why string) {
 	t.Skip(why)
 }
 
+// freeAddr is on an address of its own, where nobody else takes the port before the KDC has it.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 100+rand.IntN(100), rand.IntN(256), 1+rand.IntN(254)))
 	if err != nil {
 		t.Fatal(err)
 	}
