@@ -281,12 +281,15 @@ func (k *Kerberos) longTermKey(secret longTerm, hints types.PADataSequence, want
 }
 
 func passwordKey(password string, o types.ETypeInfo2Entry) (types.EncryptionKey, error) {
+	if o.EType == etypeID.RC4_HMAC {
+		return types.EncryptionKey{KeyType: o.EType, KeyValue: ntHash(password)}, nil
+	}
 	e, err := crypto.GetEtype(o.EType)
 	if err != nil {
 		return types.EncryptionKey{}, err
 	}
 	params := e.GetDefaultStringToKeyParams()
-	if len(o.S2KParams) == 4 && o.EType != etypeID.RC4_HMAC {
+	if len(o.S2KParams) == 4 {
 		if p := o.S2KParams; uint32(p[0])<<24|uint32(p[1])<<16|uint32(p[2])<<8|uint32(p[3]) > maxIterations {
 			return types.EncryptionKey{}, errIterations
 		}

@@ -20,47 +20,56 @@ const python = "/usr/bin/python3"
 //go:embed acceptor.py
 var acceptorScript string
 
-// An Acceptor is one service side of a context, made by MIT's library through python3-gssapi.
-type Acceptor struct {
-	t   testing.TB
+// A Judge is one side of a context, made by MIT's library through python3-gssapi in a process of its own.
+type Judge struct {
 	in  io.WriteCloser
 	out *bufio.Reader
 }
 
+// An Acceptor is the service's side of a Kerberos context.
+type Acceptor struct{ *Judge }
+
 // Accept starts a service with that keytab and channel binding; nil for none.
 func (k *KDC) Accept(keytab string, bindings []byte) *Acceptor {
 	k.t.Helper()
+	env := append(k.Env(), "KRB5_KTNAME=FILE:"+keytab)
+	return &Acceptor{startJudge(k.t, env, acceptorScript, base64.StdEncoding.EncodeToString(bindings))}
+}
+
+func startJudge(t testing.TB, env []string, script string, args ...string) *Judge {
+	t.Helper()
 	if err := exec.Command(python, "-c", "import gssapi").Run(); err != nil {
-		Missing(k.t, "python3 has no gssapi (Debian package python3-gssapi)")
+		Missing(t, "python3 has no gssapi (Debian package python3-gssapi)")
 	}
-	cmd := exec.Command(python, "-c", acceptorScript, base64.StdEncoding.EncodeToString(bindings))
-	cmd.Env = append(k.Env(), "KRB5_KTNAME=FILE:"+keytab)
+	cmd := exec.Command(python, append([]string{"-c", script}, args...)...)
+	cmd.Env = env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		k.t.Fatal(err)
+		t.Fatal(err)
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		k.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		k.t.Fatal(err)
+		t.Fatal(err)
 	}
-	k.t.Cleanup(func() {
+	t.Cleanup(func() {
 		in.Close()
 		_ = cmd.Wait() // it ends with its input
 	})
-	return &Acceptor{k.t, in, bufio.NewReaderSize(out, 1<<20)}
+	return &Judge{in, bufio.NewReaderSize(out, 1<<20)}
 }
 
-func (a *Acceptor) ask(word string, data []byte) ([]string, error) {
-	if _, err := fmt.Fprintf(a.in, "%s %s\n", word, base64.StdEncoding.EncodeToString(data)); err != nil {
+// ask gets two words and data.
+func (j *Judge) ask(word string, data []byte) ([]string, error) {
+	if _, err := fmt.Fprintf(j.in, "%s %s\n", word, base64.StdEncoding.EncodeToString(data)); err != nil {
 		return nil, err
 	}
-	line, err := a.out.ReadString('\n')
+	line, err := j.out.ReadString('\n')
 	if err != nil {
-		return nil, fmt.Errorf("the acceptor ended: %w", err)
+		return nil, fmt.Errorf("the judge ended: %w", err)
 	}
 	words := strings.Split(strings.TrimRight(line, "\n"), " ")
 	if words[0] != "ok" || len(words) != 4 {

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package krblab starts a real MIT KDC for tests, on loopback and in a folder of its own, and services built on MIT's library, so that
-// Kerberos is judged by parts that are not ours.
+// Package krblab starts a real MIT KDC for tests, on loopback and in a folder of its own, and services and clients built
+// on MIT's library and gss-ntlmssp, so that Kerberos and NTLM are judged by parts that are not ours.
 package krblab
 
 import (
