@@ -53,8 +53,10 @@ func newMechanism(cfg *Config, opts Options) (mechanism, error) {
 		return newKerberos(cfg, opts.Kerberos)
 	case authCertificate:
 		return &certificate{file: cfg.CertificateFile, key: cfg.KeyFile}, nil
+	case authNTLM:
+		return newNTLM(cfg)
 	case authBasic:
 		return &basic{user: cfg.User, password: cfg.Password()}, nil
 	}
-	return nil, fmt.Errorf("auth %s cannot be used yet", cfg.Auth)
+	return nil, fmt.Errorf("auth is %q, want kerberos, ntlm, certificate or basic", cfg.Auth)
 }

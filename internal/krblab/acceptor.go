@@ -38,9 +38,7 @@ func (k *KDC) Accept(keytab string, bindings []byte) *Acceptor {
 
 func startJudge(t testing.TB, env []string, script string, args ...string) *Judge {
 	t.Helper()
-	if err := exec.Command(python, "-c", "import gssapi").Run(); err != nil {
-		Missing(t, "python3 has no gssapi (Debian package python3-gssapi)")
-	}
+	requireGSSAPI(t)
 	cmd := exec.Command(python, append([]string{"-c", script}, args...)...)
 	cmd.Env = env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -60,6 +58,13 @@ func startJudge(t testing.TB, env []string, script string, args ...string) *Judg
 		_ = cmd.Wait() // it ends with its input
 	})
 	return &Judge{in, bufio.NewReaderSize(out, 1<<20)}
+}
+
+func requireGSSAPI(t testing.TB) {
+	t.Helper()
+	if err := exec.Command(python, "-c", "import gssapi").Run(); err != nil {
+		Missing(t, "python3 has no gssapi (Debian package python3-gssapi)")
+	}
 }
 
 // ask gets two words and data.

@@ -36,6 +36,12 @@ func InitiateNTLM(t testing.TB, mech string, bindings []byte, user, account stri
 
 func startNTLM(t testing.TB, accounts []string, args ...string) *NTLM {
 	t.Helper()
+	return &NTLM{startJudge(t, ntlmEnv(t, accounts), ntlmScript, args...)}
+}
+
+// ntlmEnv is the environment of programs that use gss-ntlmssp with those accounts.
+func ntlmEnv(t testing.TB, accounts []string) []string {
+	t.Helper()
 	if found, err := filepath.Glob("/etc/gss/mech.d/*ntlmssp*"); err != nil || len(found) == 0 {
 		Missing(t, "MIT's library has no NTLM (Debian package gss-ntlmssp)")
 	}
@@ -47,9 +53,8 @@ func startNTLM(t testing.TB, accounts []string, args ...string) *NTLM {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := append(os.Environ(), "NTLM_USER_FILE="+file, "KRB5_CONFIG=/dev/null", "KRB5RCACHETYPE=none", "LC_ALL=C.UTF-8", "LM_COMPAT_LEVEL=5",
+	return append(os.Environ(), "NTLM_USER_FILE="+file, "KRB5_CONFIG=/dev/null", "KRB5RCACHETYPE=none", "LC_ALL=C.UTF-8", "LM_COMPAT_LEVEL=5",
 		"NETBIOS_COMPUTER_NAME=PC1", "NETBIOS_DOMAIN_NAME=CORP")
-	return &NTLM{startJudge(t, env, ntlmScript, args...)}
 }
 
 // Step gives the library a token, nil at the beginning of a client. who is the client's name once a service knows it.

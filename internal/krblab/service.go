@@ -1,0 +1,98 @@
+//go:build linux
+
+package krblab
+
+import (
+	"bufio"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+//go:embed service.py
+var serviceScript string
+
+// ServiceOptions say what a Service is like.
+type ServiceOptions struct {
+	Certificate string   // file with certificate and key in PEM form; empty for plain HTTP
+	Own         bool     // the client must be bound to the certificate, if it is bound to anything
+	Binding     []byte   // the same with another channel binding; nil for none
+	Loose       bool     // answers are framed as careless peers do
+	Accounts    []string // those of NTLM, as DOMAIN:name:password
+}
+
+// A Service answers sealed messages over HTTP as WinRM does, each with itself (an empty one with "nothing"; what begins with "fault" as a fault, status
+// 500). Its security contexts are MIT's library's and gss-ntlmssp's, its frames Python's.
+type Service struct {
+	Addr string // host:port
+
+	mu    sync.Mutex
+	lines []string
+}
+
+// Serve starts a service with that keytab.
+func (k *KDC) Serve(keytab string, o ServiceOptions) *Service {
+	k.t.Helper()
+	return serve(k.t, append(k.Env(), "KRB5_KTNAME=FILE:"+keytab), o)
+}
+
+// ServeNTLM starts a service that knows the accounts only.
+func ServeNTLM(t testing.TB, o ServiceOptions) *Service {
+	t.Helper()
+	return serve(t, ntlmEnv(t, o.Accounts), o)
+}
+
+func serve(t testing.TB, env []string, o ServiceOptions) *Service {
+	t.Helper()
+	requireGSSAPI(t)
+	binding := base64.StdEncoding.EncodeToString(o.Binding)
+	if o.Own {
+		binding = "own"
+	}
+	options, err := json.Marshal(map[string]any{"certificate": o.Certificate, "binding": binding, "loose": o.Loose})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(python, "-c", serviceScript, string(options))
+	cmd.Env = env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := new(Service)
+	lines := bufio.NewScanner(out)
+	var reading sync.WaitGroup
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		reading.Wait()
+		_ = cmd.Wait() // that it was killed
+	})
+	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "listening ") {
+		t.Fatalf("the service says %q", lines.Text())
+	}
+	s.Addr = "127.0.0.1:" + strings.TrimPrefix(lines.Text(), "listening ")
+	reading.Go(func() {
+		for lines.Scan() {
+			s.mu.Lock()
+			s.lines = append(s.lines, lines.Text())
+			s.mu.Unlock()
+		}
+	})
+	return s
+}
+
+// Said are its lines so far: "signed-in SCHEME NAME" and "error TEXT", each written before the answer.
+func (s *Service) Said() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.lines...)
+}
