@@ -1,6 +1,7 @@
 # What there is to do:
 #   make build   the program, bin/photopush
 #   make test    everything that CI runs: lint, then all tests with the race detector, real servers included (docs/testing.md)
+#   make fuzz    every fuzz target for two seconds, or FUZZTIME each; part of make test
 #   make bench   the benchmarks, with the ratios that the design sets bars for
 #   make lint    formatting, vet, staticcheck, and whether it builds for Windows
 # Everything works with an empty or missing HOME, without a terminal, and as root or not.
@@ -8,7 +9,7 @@
 SHELL := /bin/bash
 IN := scripts/with-home
 
-.PHONY: build test bench lint deps
+.PHONY: build test fuzz bench lint deps
 .NOTPARALLEL:
 
 build:
@@ -16,6 +17,10 @@ build:
 
 test: deps lint
 	$(IN) scripts/with-summary go test -race -count=1 -parallel=8 -timeout=20m ./...
+	$(IN) scripts/fuzz
+
+fuzz:
+	$(IN) scripts/fuzz
 
 bench:
 	$(IN) scripts/with-summary scripts/bench

@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,7 +29,7 @@ type kerberosLab struct {
 	client  *Client
 }
 
-func newKerberosLab(t *testing.T, header string, host string) *kerberosLab {
+func newKerberosLab(t *testing.T, header string, host string, change ...func(*simwin.Options)) *kerberosLab {
 	t.Helper()
 	l := &kerberosLab{kdc: krblab.New(t), clock: simwin.NewManualClock(time.Now())}
 	l.kdc.AddUser("svc-push", "Secret-1")
@@ -50,6 +52,9 @@ func newKerberosLab(t *testing.T, header string, host string) *kerberosLab {
 	o := simwin.Options{
 		Host: testHost, Addr: "127.0.0.1:0", Engine: &engine{}, Clock: l.clock,
 		Mechanisms: []simwin.Mechanism{simwin.NewKerberos("Negotiate", service, nil), simwin.NewKerberos("Kerberos", service, nil)},
+	}
+	for _, f := range change {
+		f(&o)
 	}
 	if l.server, err = simwin.Start(t.Context(), o); err != nil {
 		t.Fatal(err)
@@ -137,5 +142,70 @@ func TestDeadKDC(t *testing.T) {
 	l.kdc.Kill()
 	if _, err := l.client.Open(t.Context(), photopush.Workstation{Name: "PC1", Host: testHost}); photopush.ReasonOf(err) != photopush.KDC {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestThousandVisits: of 1,000 sealed visits a third is refused and a third cancelled midway, at every request in turn; nothing of them stays.
+func TestThousandVisits(t *testing.T) {
+	const stale = "pc99.corp.example"
+	var midway atomic.Pointer[func()]
+	l := newKerberosLab(t, "negotiate", stale, func(o *simwin.Options) {
+		o.OnRequest = func(int, string) {
+			if f := midway.Load(); f != nil {
+				(*f)()
+			}
+		}
+	})
+	visit := func(ctx context.Context, host string) error {
+		s, err := l.client.Open(ctx, photopush.Workstation{Name: "PC", Host: host})
+		if err != nil {
+			return err
+		}
+		_, err = s.Run(ctx, `C:\Windows\System32\cmd.exe /c x`, []byte("input"))
+		if closed := s.Close(ctx); err == nil {
+			err = closed
+		}
+		return err
+	}
+	ways := []func(i int){
+		func(int) {
+			if err := visit(t.Context(), testHost); err != nil {
+				t.Errorf("got %v", err)
+			}
+		},
+		func(int) {
+			if err := visit(t.Context(), stale); photopush.ReasonOf(err) != photopush.WrongHost {
+				t.Errorf("got %v, want wrong_host", err)
+			}
+		},
+		func(i int) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var n atomic.Int32
+			at := int32(1 + i/3%5)
+			stop := func() {
+				if n.Add(1) == at {
+					cancel()
+				}
+			}
+			midway.Store(&stop)
+			defer midway.Store(nil)
+			if err := visit(ctx, testHost); err == nil && at < 5 { // the fifth is the Receive, whose answer may be faster
+				t.Errorf("a visit that was cancelled at request %d succeeded", at)
+			}
+		},
+	}
+	for i := range ways { // once each, so that what is made once is there
+		ways[i](i)
+	}
+	goroutines, files := runtime.NumGoroutine(), openFiles(t)
+	for i := range 1000 {
+		ways[i%3](i)
+	}
+	settle(t, "1,000 visits", func() bool {
+		return runtime.NumGoroutine() <= goroutines && openFiles(t) <= files && l.server.Stats().InFlight == 0
+	})
+	if as, tgs, _ := l.kdc.Requests(); as != 1 || tgs > 2+2*340 {
+		t.Errorf("the KDC issued %d and %d tickets", as, tgs)
 	}
 }

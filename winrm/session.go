@@ -57,7 +57,7 @@ func (s *Session) discard(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	if err := s.delete(ctx); err != nil {
+	if there, err := s.delete(ctx); err != nil || !there { // one that is not there may be on its way: the Create may be slower than its Delete
 		s.client.rememberOrphan(s.host, s.shellID)
 		s.log.Debug("a shell may be left behind until its idle time", "shell", s.shellID, "err", err)
 	}
@@ -98,19 +98,19 @@ func (s *Session) Close(ctx context.Context) error {
 	defer s.end()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	if err := s.delete(ctx); err != nil {
+	if _, err := s.delete(ctx); err != nil {
 		s.client.rememberOrphan(s.host, s.shellID)
 		return s.failure("delete shell on", err)
 	}
 	return nil
 }
 
-// delete may dial once more for itself. A shell that is gone already is fine.
-func (s *Session) delete(ctx context.Context) error {
+// delete may dial once more for itself. A shell that is not there is no error.
+func (s *Session) delete(ctx context.Context) (there bool, err error) {
 	s.redials = 1
-	_, err := s.askTwice(ctx, s.prelude.delete(s.shellID, min(closeTimeout, s.client.cfg.OperationTimeout)))
+	_, err = s.askTwice(ctx, s.prelude.delete(s.shellID, min(closeTimeout, s.client.cfg.OperationTimeout)))
 	if hasFault(err, faultUnexpectedSelectors, faultAborted) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
