@@ -28,10 +28,13 @@ func password(t *testing.T, text string) photopush.Secret {
 	return photopush.Secret{File: file}
 }
 
-func client(t *testing.T, k *krblab.KDC, account gss.KerberosAccount) *gss.Kerberos {
+func client(t *testing.T, k *krblab.KDC, account gss.KerberosAccount, change ...func(*gss.KerberosConfig)) *gss.Kerberos {
 	t.Helper()
 	cfg := gss.DefaultKerberosConfig()
 	cfg.Realm, cfg.KDCs = krblab.Realm, []string{k.Addr}
+	for _, f := range change {
+		f(&cfg)
+	}
 	c, err := gss.NewKerberos(cfg, account, gss.KerberosOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -179,5 +182,33 @@ func TestMITKDC(t *testing.T) {
 	k.Start()
 	if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{judged}}); err != nil {
 		t.Errorf("the KDC is back: %v", err)
+	}
+}
+
+// TestRC4: a ticket under an RC4 key, and an account that has no other key, are used only where that is allowed; messages are sealed with AES then too. The
+// account's key is made of a password with other letters than those of ASCII.
+func TestRC4(t *testing.T) {
+	k := krblab.New(t, "aes256-cts", "arcfour-hmac")
+	k.AddUser("svc", "Secret-1")
+	k.AddUser("old", "Secret-ä1", "arcfour-hmac")
+	keytab := k.KeytabRC4(judged)
+	allowed := func(c *gss.KerberosConfig) { c.AllowRC4 = true }
+	for user, secret := range map[string]string{"svc": "Secret-1", "old": "Secret-ä1"} {
+		account := gss.KerberosAccount{User: user, Password: password(t, secret)}
+		if _, err := client(t, k, account).Initiate(t.Context(), gss.Target{SPNs: []string{judged}}); err == nil {
+			t.Errorf("%s: RC4 was not allowed, and used", user)
+		}
+		i, name, err := meet(t, client(t, k, account, allowed), k.Accept(keytab, nil), gss.Target{SPNs: []string{judged}})
+		if err != nil || name != user+"@"+krblab.Realm {
+			t.Errorf("%s: %q, %v", user, name, err)
+			continue
+		}
+		if _, header, err := i.Seal(nil, []byte("x")); err != nil || header != 60 {
+			t.Errorf("%s: sealed with a header of %d, %v, want that of AES", user, header, err)
+		}
+	}
+	_, err := client(t, k, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")}).Initiate(t.Context(), gss.Target{SPNs: []string{judged}})
+	if photopush.ReasonOf(err) != photopush.KDC || !strings.Contains(err.Error(), "allow_rc4") {
+		t.Errorf("RC4 that is not allowed: %v", err)
 	}
 }

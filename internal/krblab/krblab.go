@@ -165,10 +165,14 @@ func (k *KDC) Kill() {
 	k.cmd = nil
 }
 
-// AddUser makes an account with a password.
-func (k *KDC) AddUser(name, password string) {
+// AddUser makes an account with a password. Its keys are of all types of the KDC, or of those that are named.
+func (k *KDC) AddUser(name, password string, types ...string) {
 	k.t.Helper()
-	k.run("kadmin.local", "-r", Realm, "-q", fmt.Sprintf("addprinc -pw %s %s", password, name))
+	keys := ""
+	if len(types) > 0 {
+		keys = "-e " + strings.Join(types, ":normal,") + ":normal "
+	}
+	k.run("kadmin.local", "-r", Realm, "-q", fmt.Sprintf("addprinc %s-pw %s %s", keys, password, name))
 	k.run("kadmin.local", "-r", Realm, "-q", "getprinc "+name)
 }
 
@@ -187,6 +191,17 @@ func (k *KDC) Keytab(principals ...string) string {
 	if _, err := os.Stat(file); err != nil {
 		k.t.Fatalf("kadmin.local made no keytab: %v", err)
 	}
+	return file
+}
+
+// KeytabRC4 makes a service whose only key is of RC4 and whose session keys are of AES, as Windows has them for old services, and returns its keytab
+// file. The KDC must have been started with arcfour-hmac among its types.
+func (k *KDC) KeytabRC4(principal string) string {
+	k.t.Helper()
+	file := filepath.Join(k.t.TempDir(), "keytab")
+	k.run("kadmin.local", "-r", Realm, "-q", "addprinc -randkey -e arcfour-hmac:normal "+principal)
+	k.run("kadmin.local", "-r", Realm, "-q", "setstr "+principal+" session_enctypes aes256-cts")
+	k.run("kadmin.local", "-r", Realm, "-q", fmt.Sprintf("ktadd -norandkey -k %s %s", file, principal))
 	return file
 }
 
