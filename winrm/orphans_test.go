@@ -1,11 +1,14 @@
 package winrm
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	photopush "github.com/photopush/photopush"
 )
 
 // TestOrphans: a shell that could not be deleted is deleted by the next session there, by one request, unless it has gone by itself.
@@ -44,6 +47,36 @@ func TestOrphans(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLateShell: a shell that is made after its Delete, which a cancelled visit sent, is deleted by the next session too.
+func TestLateShell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		c := testClient(t, testConfig(t), h.pipe)
+		ctx, cancel := context.WithCancel(t.Context())
+		h.override = func(_ int, r *soapRequest) *hostAnswer {
+			if r.name() != "Create" {
+				return nil
+			}
+			cancel()
+			return &hostAnswer{hang: true}
+		}
+		if _, err := c.Open(ctx, testWorkstation); photopush.ReasonOf(err) != photopush.Timeout {
+			t.Fatalf("got %v", err)
+		}
+		if got := strings.Join(h.names(), " "); got != "Create Delete" {
+			t.Fatalf("requests are %s", got)
+		}
+		h.shells[h.requests[0].OwnID] = &hostShell{commands: map[string]*hostCommand{}}
+		h.override, h.requests = nil, nil
+		if _, err, closed := visitWith(t.Context(), c, []byte("x")); err != nil || closed != nil || len(h.shells) != 0 {
+			t.Errorf("got %v, %v, %d shells", err, closed, len(h.shells))
+		}
+		if got := strings.Join(h.names(), " "); got != "Delete Create Command Send Receive Signal Delete" {
+			t.Errorf("requests are %s", got)
+		}
+	})
 }
 
 // TestManyOrphans: what is remembered is bounded.
