@@ -207,5 +207,15 @@ func TestThousandVisits(t *testing.T) {
 	})
 	if as, tgs, _ := l.kdc.Requests(); as != 1 || tgs > 2+2*340 {
 		t.Errorf("the KDC issued %d and %d tickets", as, tgs)
+
+// TestKerberosFullMessages: input that fills several messages is cut so that they fit as they travel, sealed.
+func TestKerberosFullMessages(t *testing.T) {
+	l := newKerberosLab(t, "negotiate", testHost)
+	out, err, closed := visitWith(t.Context(), l.client, make([]byte, 1_000_000))
+	if err != nil || closed != nil || !strings.Contains(string(out.Stdout), "read 1000000 bytes") {
+		t.Fatalf("%q, %v, %v", out.Stdout, err, closed)
+	}
+	if stats := l.server.Stats(); stats.Requests != 9 || stats.Connections != 1 {
+		t.Errorf("%d requests on %d connections, want 9 on 1", stats.Requests, stats.Connections)
 	}
 }

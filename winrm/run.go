@@ -124,7 +124,7 @@ func (r *run) feed(ctx context.Context) error {
 	}
 	defer r.client.envelopes.Put(buf)
 	for rest := r.input; ; {
-		m, n := r.prelude.send((*buf)[:0], r.shellID, r.commandID, rest, r.limit, r.client.cfg.OperationTimeout)
+		m, n := r.prelude.send((*buf)[:0], r.shellID, r.commandID, rest, r.room(), r.client.cfg.OperationTimeout)
 		*buf = m.envelope
 		err := r.sendOne(ctx, m, n == len(rest))
 		switch {
@@ -140,6 +140,17 @@ func (r *run) feed(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// sealRoom is more than encryption and its frame add to a message, in bytes; hosts may count them too.
+const sealRoom = 1 << 10
+
+// room is how large an envelope may be, so that it is within the limit as it travels.
+func (r *run) room() int {
+	if r.client.cfg.Transport == overHTTP {
+		return r.limit - sealRoom
+	}
+	return r.limit
 }
 
 // errAgain says that a message was not processed and should be built again, smaller.
