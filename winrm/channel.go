@@ -3,6 +3,8 @@ package winrm
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	photopush "github.com/photopush/photopush"
 )
@@ -49,6 +51,43 @@ func (ch *Channel) Post(ctx context.Context, envelope []byte) (answer []byte, st
 }
 
 var errChannelOver = errors.New("its connection has ended")
+
+// Check tells whether an answer of Post to a message of a remote shell is what that message asked for. The message is named by its action, a
+// URI, and its MessageID without the uuid: before it. The error is a *photopush.Error: of the fault's reason, with the *Fault in its chain;
+// Unsupported for an answer that is none, belongs to another message, or lacks the identifier of what was made or the exit code of what is done.
+func (ch *Channel) Check(answer []byte, status int, action, messageID string) error {
+	var r reply
+	err := parse(answer, &r, int(ch.link.client.cfg.MaxOutput))
+	if err == nil {
+		err = r.answers(message{action: action, messageID: messageID}, status)
+	}
+	if err == nil {
+		err = r.identified(action)
+	}
+	if err == nil {
+		return nil
+	}
+	return ch.link.failure("read answer of", err)
+}
+
+// identified makes sure that what was made can be named.
+func (r *reply) identified(action string) error {
+	what, id := "shell", r.shellID
+	switch action {
+	case actionCreate:
+	case actionCommand:
+		what, id = "command", r.commandID
+	default:
+		return nil
+	}
+	switch {
+	case id == "":
+		return &malformedError{fmt.Errorf("a %s was made, but its identifier is missing", what)}
+	case len(id) > 100 || strings.ContainsAny(id, "<>&\""):
+		return &malformedError{fmt.Errorf("what names the %s is no identifier", what)}
+	}
+	return nil
+}
 
 // posted is the error of a message, Unknown when it may have been processed.
 func (l *link) posted(err error) error {
