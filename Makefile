@@ -17,6 +17,7 @@ build:
 
 test: deps lint
 	$(IN) scripts/with-summary go test -race -count=1 -parallel=8 -timeout=20m ./...
+	$(IN) scripts/with-summary scripts/masterzen go test -race -count=1 -timeout=10m ./...
 	$(IN) scripts/fuzz
 
 fuzz:

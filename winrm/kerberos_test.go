@@ -207,6 +207,8 @@ func TestThousandVisits(t *testing.T) {
 	})
 	if as, tgs, _ := l.kdc.Requests(); as != 1 || tgs > 2+2*340 {
 		t.Errorf("the KDC issued %d and %d tickets", as, tgs)
+	}
+}
 
 // TestKerberosFullMessages: input that fills several messages is cut so that they fit as they travel, sealed.
 func TestKerberosFullMessages(t *testing.T) {
