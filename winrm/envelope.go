@@ -1,7 +1,6 @@
 package winrm
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
@@ -114,7 +113,7 @@ func (p *prelude) send(buf []byte, shellID, commandID string, input []byte, limi
 	} else {
 		b = append(b, sendMid...)
 	}
-	b = base64.StdEncoding.AppendEncode(b, input[:n])
+	b = appendBase64(b, input[:n])
 	m.envelope = append(b, sendClose...)
 	return m, n
 }
