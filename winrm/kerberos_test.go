@@ -29,7 +29,7 @@ type kerberosLab struct {
 	client  *Client
 }
 
-func newKerberosLab(t *testing.T, header string, host string, change ...func(*simwin.Options)) *kerberosLab {
+func newKerberosLab(t testing.TB, header string, host string, change ...func(*simwin.Options)) *kerberosLab {
 	t.Helper()
 	l := &kerberosLab{kdc: krblab.New(t), clock: simwin.NewManualClock(time.Now())}
 	l.kdc.AddUser("svc-push", "Secret-1")

@@ -7,9 +7,14 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/photopush/photopush/internal/farend"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	farend.Main()
+	goleak.VerifyTestMain(m)
+}
 
 const commandLine = `C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe -NoProfile -Command "a < b & c 'd'"`
 
