@@ -43,6 +43,7 @@ var testImports = map[string][]string{
 	"visit":           {"internal/simwin", "internal/winelab", "internal/badge", "winrm"},
 	"jobs":            {"internal/badge", "internal/simwin", "photo", "store"},
 	"store":           {"store/storetest"},
+	"internal/farend": {"internal/krblab", "winrm"},
 	"internal/simwin": {"accountpicture/golden", "photo", "internal/krblab", "internal/winelab", "winrm"},
 	"cmd/photopush":   {"internal/krblab", "internal/simad", "internal/simwin", "internal/sambalab", "internal/winelab", "internal/badge"},
 }

@@ -135,7 +135,7 @@ func standardLibrary(b *testing.B, far *farend.FarEnd, exchanges []farend.Exchan
 			whole := len(message) / aes.BlockSize * aes.BlockSize
 			mode.CryptBlocks(message[:whole], message[:whole])
 		}
-		poster := far.Poster(testHost, false)
+		poster := far.Poster(testHost, false, nil)
 		defer poster.Close()
 		for i, e := range exchanges {
 			if i > 0 {

@@ -98,9 +98,9 @@ type Poster struct {
 	url    string
 }
 
-// Poster is one that has not connected yet; with TLS it trusts the far end's certificate for host alone.
-func (f *FarEnd) Poster(host string, secret bool) *Poster {
-	t := &http.Transport{DialContext: DialTo(f.Sink, nil)}
+// Poster is one that has not connected yet; with TLS it trusts the far end's certificate for host alone, and is not recorded. r may be nil.
+func (f *FarEnd) Poster(host string, secret bool, r *Recorder) *Poster {
+	t := &http.Transport{DialContext: DialTo(f.Sink, r)}
 	p := &Poster{url: "http://" + host + "/"}
 	if secret {
 		roots := x509.NewCertPool()

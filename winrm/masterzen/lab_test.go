@@ -17,12 +17,16 @@ import (
 
 	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/gss"
+	"github.com/photopush/photopush/internal/farend"
 	"github.com/photopush/photopush/internal/krblab"
 	"github.com/photopush/photopush/internal/simwin"
 	"github.com/photopush/photopush/winrm"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	farend.Main()
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	testHost    = "ws1.corp.example"
@@ -34,6 +38,7 @@ var testWorkstation = photopush.Workstation{ID: "8c7ec6d4-09b5-4d9f-a1f5-1f5a6bd
 // A realm is a real KDC with an account and the key of the workstation.
 type realm struct {
 	kdc     *krblab.KDC
+	keytab  string // file
 	config  winrm.Config
 	service *gss.KerberosAcceptor
 }
@@ -47,7 +52,8 @@ func newRealm(t testing.TB) *realm {
 	if err := os.WriteFile(r.config.PasswordFile, []byte("Secret-1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	keys, err := os.ReadFile(r.kdc.Keytab("HTTP/" + testHost))
+	r.keytab = r.kdc.Keytab("HTTP/" + testHost)
+	keys, err := os.ReadFile(r.keytab)
 	if err != nil {
 		t.Fatal(err)
 	}
