@@ -179,15 +179,6 @@ func (c *contest) session(e engine) func(context.Context) error {
 	}
 }
 
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func readAll(stdout, input []byte) error {
 	if want := fmt.Sprintf("read %d bytes\n", len(input)); string(stdout) != want {
 		return fmt.Errorf("the program printed %q, want %q", stdout, want)

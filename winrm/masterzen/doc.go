@@ -13,8 +13,8 @@
 //   - It asks for output before the input is sent, so that on one connection every Send waits for one OperationTimeout. Such a request is held back,
 //     without a word on the wire, until the input has ended.
 //   - It takes any error with the word OperationTimeout in it, such as a timeout of the connection, for "no output yet", and asks again for
-//     ever. No error that reaches it has that word, but for the fault that means it; and a host that gives that fault without waiting is asked at most
-//     five times a second.
+//     ever. No error that reaches it has that word, but for the fault that means it; and a host that answers at once, with no output or hardly any, is
+//     asked at most five times a second.
 //   - Its pieces of input are as long as the envelope may be, and base64 makes them a third longer. Input is handed to it in pieces that fit.
 //   - The end of the input is an empty message of its own, and its WriteClose always fails. The last piece says End.
 //   - It knows no context. Every message ends with the caller's, at once.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -159,6 +160,31 @@ func TestSilentOutput(t *testing.T) {
 		t.Errorf("%d requests in a second", n)
 	}
 	allGone(t, w)
+}
+
+// chatty is a program that prints a little, a hundred times, as soon as it is asked.
+type chatty struct{}
+
+func (chatty) Run(ctx context.Context, _ string, stdin io.Reader, stdout, _ io.Writer) (uint32, error) {
+	if _, err := io.Copy(io.Discard, stdin); err != nil {
+		return 1, err
+	}
+	for range 100 {
+		if _, err := io.WriteString(stdout, "x"); err != nil {
+			return 1, nil // the shell is gone
+		}
+	}
+	return 0, ctx.Err()
+}
+
+// TestPieces: output in many pieces is put together, whole.
+func TestPieces(t *testing.T) {
+	r := newRealm(t)
+	w := r.workstation(t, chatty{}, func(o *simwin.Options) { o.Limits.Gather = -1 })
+	out, err, closed := visit(t.Context(), r.client(t, w.Addr(), nil), []byte("x"))
+	if err != nil || closed != nil || string(out.Stdout) != strings.Repeat("x", 100) {
+		t.Errorf("got %q, %v, %v", out.Stdout, err, closed)
+	}
 }
 
 // TestCancel: a held request for output is let go at once, and the process dies with its shell.

@@ -210,7 +210,7 @@ func (t *Transporter) judge(text message, answer string, err error, began time.T
 	}
 	switch {
 	case text.action == actionReceive && (code == faultOperationTimedOut || code == faultReceiveInProgress):
-		return "", t.pause(began)
+		return "", firstOf(t.pause(began), errNoOutput)
 	case text.action == actionSend && oneOf(code, faultBrokenPipe, faultNoData, faultCommandTerminated):
 		t.fed = true
 		t.endInput() // it ended without reading all of its input; its output says why
@@ -219,8 +219,20 @@ func (t *Transporter) judge(text message, answer string, err error, began time.T
 		return "", t.fail(err)
 	case text.action == actionSend && text.ended():
 		t.endInput()
+	case text.action == actionReceive && len(answer) < shortAnswer && !strings.Contains(answer, "/CommandState/Done"):
+		err = t.pause(began)
 	}
-	return withoutDeclaration(answer), nil
+	return withoutDeclaration(answer), err
+}
+
+// firstOf is the first error there is.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func oneOf(code uint32, codes ...uint32) bool {
@@ -232,10 +244,14 @@ func oneOf(code uint32, codes ...uint32) bool {
 	return false
 }
 
-// minWait is how long a request for output lasts at least that brought none, so that a host that does not hold it is not asked without pause.
-const minWait = 200 * time.Millisecond
+// minWait is how long a request for output lasts at least that brought none, or hardly any, so that a host that does not hold it is not asked
+// without pause. An answer of shortAnswer bytes has no more than some hundred of output.
+const (
+	minWait     = 200 * time.Millisecond
+	shortAnswer = 2 << 10
+)
 
-// pause makes masterzen ask again, soon.
+// pause waits for what is left of that time.
 func (t *Transporter) pause(began time.Time) error {
 	t.mu.Lock()
 	ctx, broken := t.ctx, t.broken
@@ -244,7 +260,7 @@ func (t *Transporter) pause(began time.Time) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return errNoOutput
+		return nil
 	case <-broken:
 		return told(t.Err())
 	case <-ctx.Done():

@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	zen "github.com/masterzen/winrm"
@@ -176,6 +177,46 @@ func TestComplete(t *testing.T) {
 	}
 	if _, err := (&Transporter{maxMessage: 100}).complete(text); err == nil {
 		t.Error("a message that is too long is sent")
+	}
+}
+
+// TestPace: a host that answers requests for output at once, with nothing or next to nothing, is not asked without pause.
+func TestPace(t *testing.T) {
+	const running = `<rsp:CommandState State="http://schemas.microsoft.com/wbem/wsman/1/windows/shell/CommandState/Running"/>`
+	none := &photopush.Error{Reason: photopush.Timeout, Err: &winrm.Fault{Code: faultOperationTimedOut}}
+	for name, test := range map[string]struct {
+		answer string
+		err    error
+		want   error
+		wait   time.Duration
+	}{
+		"nothing":           {"", none, errNoOutput, minWait},
+		"an empty answer":   {running, nil, nil, minWait},
+		"a long answer":     {running + strings.Repeat(" ", shortAnswer), nil, nil, 0},
+		"the end":           {strings.Replace(running, "Running", "Done", 1), nil, nil, 0},
+		"nothing, but slow": {"", none, errNoOutput, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			transporter, began := newTransporter(t.Context(), nil, true), time.Now()
+			if strings.HasSuffix(name, "slow") {
+				began = began.Add(-time.Second)
+			}
+			start := time.Now()
+			_, err := transporter.judge(message{action: actionReceive}, test.answer, test.err, began)
+			if took := time.Since(start); err != test.want || took != test.wait {
+				t.Errorf("%s: got %v after %v, want %v after %v", name, err, took, test.want, test.wait)
+			}
+		})
+	}
+}
+
+// TestTold: masterzen takes no failure for "no output yet", whatever a workstation puts into its fault.
+func TestTold(t *testing.T) {
+	transporter := newTransporter(t.Context(), nil, true)
+	failure := &photopush.Error{Reason: photopush.Denied, Err: &winrm.Fault{Code: 5, Message: "OperationTimeout OperationTimeout"}}
+	_, err := transporter.judge(message{action: actionReceive}, "", failure, time.Now())
+	if err == nil || strings.Contains(err.Error(), "OperationTimeout") || !errors.Is(transporter.Err(), failure) {
+		t.Errorf("got %v, %v", err, transporter.Err())
 	}
 }
 
