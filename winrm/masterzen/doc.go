@@ -6,7 +6,8 @@
 // It is a module of its own, so that photopush itself neither builds nor depends on masterzen/winrm. The connection is a winrm.Channel, which knows
 // nothing of commands; the loop that runs them is masterzen's. Transporter joins the two, and may be used without Client.
 //
-// Masterzen's loop has faults, all measured with Debian's version of 2020-06-15, and with that of 2024-07-02. Worked around here:
+// Masterzen's loop has faults. They were measured with its version of 2024-07-02; the tests here run with Debian's, of 2020-06-15, which has them too.
+// Worked around:
 //
 //   - It takes faults and HTTP errors for results, and goes on with an empty ShellId, or asks for output without end. Every answer is judged before
 //     masterzen sees it; after the first failure nothing is sent any more.

@@ -32,6 +32,7 @@ type Transporter struct {
 	mu     sync.Mutex
 	ctx    context.Context // of the messages that are sent now: the interface of masterzen has none
 	input  chan struct{}   // closed once the input of the command has ended; a new one for every command
+	ended  bool            // input is closed
 	failed error
 	broken chan struct{} // closed with the first failure
 }
@@ -107,11 +108,11 @@ func (t *Transporter) Post(_ *zen.Client, m *soap.SoapMessage) (string, error) {
 	if text.action == actionSend && text.ended() && t.inputEnded() {
 		return "", nil // the last piece has said so
 	}
-	began := time.Now()
 	if err := t.take(text.action); err != nil {
 		return "", err
 	}
 	defer func() { <-t.turn }()
+	began := time.Now()
 	answer, err := t.send(text)
 	return t.judge(text, answer, err, began)
 }
@@ -120,19 +121,15 @@ func (t *Transporter) Post(_ *zen.Client, m *soap.SoapMessage) (string, error) {
 func (t *Transporter) inputEnded() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	select {
-	case <-t.input:
-		return true
-	default:
-		return false
-	}
+	return t.ended
 }
 
 // endInput lets requests for output through.
 func (t *Transporter) endInput() {
-	if !t.inputEnded() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended {
+		t.ended = true
 		close(t.input)
 	}
 }
@@ -172,7 +169,7 @@ func (t *Transporter) send(text message) (string, error) {
 	t.mu.Lock()
 	ctx := t.ctx
 	if text.action == actionCommand {
-		t.input = make(chan struct{})
+		t.input, t.ended = make(chan struct{}), false
 	}
 	t.mu.Unlock()
 	answer, status, err := t.channel.Post(ctx, []byte(text.text))
