@@ -3,6 +3,7 @@ module github.com/photopush/photopush/winrm/masterzen
 go 1.26.0
 
 require (
+	github.com/google/uuid v1.6.0
 	github.com/masterzen/winrm v0.0.0-20200615185753-c42b5136ff88
 	github.com/photopush/photopush v0.0.0
 	go.uber.org/goleak v1.3.0
@@ -12,7 +13,6 @@ require (
 	github.com/Azure/go-ntlmssp v0.1.1 // indirect
 	github.com/ChrisTrenkamp/goxpath v0.0.0-20170922090931-c385f95c6022 // indirect
 	github.com/gofrs/uuid v3.2.0+incompatible // indirect
-	github.com/google/uuid v1.6.0 // indirect
 	github.com/hashicorp/go-uuid v1.0.3 // indirect
 	github.com/jcmturner/aescts/v2 v2.0.0 // indirect
 	github.com/jcmturner/dnsutils/v2 v2.0.0 // indirect
@@ -27,4 +27,3 @@ require (
 )
 
 replace github.com/photopush/photopush => ../..
-
