@@ -5,6 +5,7 @@ package gss_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -182,6 +183,30 @@ func TestMITKDC(t *testing.T) {
 	k.Start()
 	if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{judged}}); err != nil {
 		t.Errorf("the KDC is back: %v", err)
+	}
+}
+
+// TestManyTickets: many workstations at once, as a pass begins, are no burden that MIT's KDC would hang up on.
+func TestManyTickets(t *testing.T) {
+	k := krblab.New(t)
+	k.AddUser("svc", "Secret-1")
+	names := make([]string, 150)
+	for i := range names {
+		names[i] = fmt.Sprintf("HTTP/pc%d.corp.example", i)
+	}
+	k.Keytab(names...)
+	c := client(t, k, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")})
+	var all sync.WaitGroup
+	for _, name := range names {
+		all.Go(func() {
+			if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{name}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if s := c.Stats(); s.AS != 2 || s.TGS != len(names) {
+		t.Errorf("%+v for %d services", s, len(names))
 	}
 }
 

@@ -34,6 +34,7 @@ type Kerberos struct {
 	client  types.PrincipalName
 	realm   string
 	as, tgs *config.Config // what gokrb5 takes of its requests from
+	asking  chan struct{}  // has one for each request under way
 
 	mu      sync.Mutex
 	tickets map[string]credential // by SPN, and by the realm for ticket-granting tickets
@@ -70,6 +71,7 @@ func NewKerberos(cfg KerberosConfig, account KerberosAccount, opts KerberosOptio
 	}
 	k := &Kerberos{
 		cfg: cfg, account: account, opts: opts, log: opts.Logger, realm: cfg.Realm, tickets: map[string]credential{}, flights: map[string]*flight{},
+		asking: make(chan struct{}, maxAsking),
 	}
 	if err := k.name(); err != nil {
 		return nil, &photopush.Error{Reason: photopush.Internal, Op: "use account", On: account.User, Err: err}

@@ -29,8 +29,17 @@ func (e *kdcError) Error() string { return fmt.Sprintf("KDC %s: %v", e.kdc, e.KR
 
 const kdcUnavailable = 29 // KDC_ERR_SVC_UNAVAILABLE: another one may answer
 
+// maxAsking is how many requests of one account are under way at once: a pass begins with one for every lane. MIT's KDC hangs up beyond some 40.
+const maxAsking = 16
+
 // ask sends a request to the KDCs of a realm, one after another until one answers; TCP, as RFC 4120 section 7.2.2 has it.
 func (k *Kerberos) ask(ctx context.Context, realm string, request []byte) ([]byte, error) {
+	select {
+	case k.asking <- struct{}{}:
+		defer func() { <-k.asking }()
+	case <-ctx.Done():
+		return nil, k.noKDC(ctx, realm, context.Cause(ctx))
+	}
 	addrs, err := k.kdcs(ctx, realm)
 	if err != nil {
 		return nil, k.noKDC(ctx, realm, err)

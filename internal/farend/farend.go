@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package farend runs a simulated workstation in a process of its own, so that a benchmark counts what the client alone costs: its processor
-// time, its allocations. That process is the test's own program, executed again. Beside the workstation it has a sink, which swallows plain
+// Package farend runs simulated workstations in a process of their own, so that a benchmark counts what the client alone costs: its processor
+// time, its allocations. That process is the test's own program, executed again. Beside workstations it has a sink, which swallows plain
 // requests and gives back as many bytes as it is asked for.
 package farend
 
@@ -23,6 +23,8 @@ type Options struct {
 	Host   string
 	Keytab []byte            // of HTTP/Host, for Kerberos and sealed messages over HTTP
 	Users  map[string]string // passwords by account, for Basic within TLS
+	Others []string          // hosts of further workstations, over HTTP alone; the keytab has their keys too
+	Runs   time.Duration     // how long a program runs once it has its input
 }
 
 // A FarEnd is the process under way. Its workstation runs one program, whatever it is told to start: it reads its standard input and tells how
@@ -32,7 +34,8 @@ type FarEnd struct {
 	HTTPS     string
 	Sink      string // plain HTTP
 	SinkHTTPS string
-	CA        []byte // PEM, of whoever issued the certificate for Host
+	CA        []byte            // PEM, of whoever issued the certificate for Host
+	Others    map[string]string // addresses by host
 
 	t   testing.TB
 	in  *json.Encoder
@@ -46,16 +49,15 @@ type Counts struct {
 	Echoed      int64 // bytes that echo appended, decoded
 }
 
-// variable holds the Options, as JSON, of a program that is to be a far end.
+// variable tells a program that it is to be a far end. Its Options come first on its standard input, as JSON.
 const variable = "PHOTOPUSH_FAREND"
 
 // Main is what TestMain begins with: in the process of a far end it serves until the parent has ended, and then ends the program. Elsewhere it does nothing.
 func Main() {
-	text, ok := os.LookupEnv(variable)
-	if !ok {
+	if os.Getenv(variable) == "" {
 		return
 	}
-	if err := serve(text, os.Stdin, os.Stdout); err != nil {
+	if err := serve(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "farend:", err)
 		os.Exit(1)
 	}
@@ -65,12 +67,8 @@ func Main() {
 // Start starts the process; it ends with the test.
 func Start(t testing.TB, o Options) *FarEnd {
 	t.Helper()
-	options, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env, cmd.Stderr = append(os.Environ(), variable+"="+string(options)), os.Stderr
+	cmd.Env, cmd.Stderr = append(os.Environ(), variable+"=1"), os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -90,7 +88,11 @@ func Start(t testing.TB, o Options) *FarEnd {
 		}
 	})
 	f := &FarEnd{t: t, in: json.NewEncoder(in), out: json.NewDecoder(out)}
-	if err := f.out.Decode(f); err != nil {
+	err = f.in.Encode(o)
+	if err == nil {
+		err = f.out.Decode(f)
+	}
+	if err != nil {
 		t.Fatalf("the far end does not start (TestMain must begin with farend.Main): %v", err)
 	}
 	return f

@@ -15,21 +15,23 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/internal/simwin"
 )
 
-// serve is the process: it says where it listens, then answers questions until there are no more.
-func serve(options string, in io.Reader, out io.Writer) error {
+// serve is the process: it reads its options, says where it listens, then answers questions until there are no more.
+func serve(in io.Reader, out io.Writer) error {
 	var o Options
-	if err := json.Unmarshal([]byte(options), &o); err != nil {
+	questions := json.NewDecoder(in)
+	if err := questions.Decode(&o); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	var f FarEnd
-	p := new(program)
+	p := &program{runs: o.Runs}
 	plain, secret, err := f.start(ctx, o, p)
 	if err != nil {
 		return err
@@ -37,7 +39,6 @@ func serve(options string, in io.Reader, out io.Writer) error {
 	if err := answer(out, f); err != nil {
 		return err
 	}
-	questions := json.NewDecoder(in)
 	for {
 		var word string
 		if err := questions.Decode(&word); errors.Is(err, io.EOF) {
@@ -81,6 +82,16 @@ func (f *FarEnd) start(ctx context.Context, o Options, p *program) (plain, secre
 	if plain, err = simwin.Start(ctx, workstation); err != nil {
 		return nil, nil, err
 	}
+	f.Others = make(map[string]string, len(o.Others))
+	for _, host := range o.Others {
+		workstation.Host = host
+		other, err := simwin.Start(ctx, workstation)
+		if err != nil {
+			return nil, nil, err
+		}
+		f.Others[host] = other.Addr()
+	}
+	workstation.Host = o.Host
 	workstation.Mechanisms, workstation.Users, workstation.Certificate = nil, o.Users, certificate
 	if secret, err = simwin.Start(ctx, workstation); err != nil {
 		return nil, nil, err
@@ -120,6 +131,7 @@ func swallow(w http.ResponseWriter, r *http.Request) {
 
 // program is the one that the workstation runs.
 type program struct {
+	runs          time.Duration
 	input, echoed atomic.Int64
 }
 
@@ -137,6 +149,11 @@ func (p *program) Run(ctx context.Context, commandLine string, stdin io.Reader, 
 		return 1, ctx.Err()
 	}
 	p.input.Add(n)
+	select {
+	case <-time.After(p.runs):
+	case <-ctx.Done():
+		return 1, ctx.Err()
+	}
 	_, err = fmt.Fprintf(stdout, "read %d bytes\n", n)
 	return exitCode(err), nil
 }
