@@ -26,7 +26,7 @@ type Options struct {
 	Engine      Engine            // what runs the commands
 	Programs    []string          // full paths that can be started without cmd.exe; nil for cmd.exe and powershell.exe
 	Version     string            // OS part of Identify's ProductVersion; empty for 10.0.22631 SP: 0.0
-	Old         bool              // before Windows 10: no ActivityId in answers, 150 KB of envelope
+	Old         bool              // as Windows 7: no ActivityId in answers, smaller limits
 	Limits      Limits
 	Clock       Clock                      // nil for the wall clock
 	Log         *slog.Logger               // nil for none
@@ -34,11 +34,18 @@ type Options struct {
 	OnAnswer    func(n int, action string) // called after that, before its answer is sent
 }
 
-// Limits of the service; a zero means Windows' default.
+// Limits of the service; a zero means Windows' default (MS-WSMV 2.2.4.10, 2.2.4.36 and 2.2.4.42; a recorded configuration; those of Windows 7
+// are in public reports and in Microsoft's "Installation and configuration for Windows Remote Management").
 type Limits struct {
-	MaxEnvelopeSize      int           // bytes of a request or an answer: 512,000, before Windows 8 153,600
-	MaxShellsPerUser     int           // 30
-	MaxProcessesPerShell int           // 25
+	// MaxEnvelopeSize bounds a request or an answer, in bytes: 512,000, before Windows 8 153,600. MS-WSMV says of it both "SOAP data" and
+	// "request packets"; here all of a request's body counts, sealed as it came, which is the stricter way to read it.
+	MaxEnvelopeSize int
+	// MaxOperationsPerUser is MaxConcurrentOperationsPerUser: 1,500, before Windows 8 15. What counts: see shells.operations.
+	MaxOperationsPerUser int
+	MaxShellsPerUser     int           // 30, before Windows 8 5
+	MaxProcessesPerShell int           // 25, before Windows 8 15
+	MaxUsers             int           // that have shells, MaxConcurrentUsers: 10, before Windows 8 5
+	MaxConnections       int           // requests that are worked on at one time: 300, before Windows 8 25
 	Idle                 time.Duration // of a shell that names none: 2 h
 	MinIdle, MaxIdle     time.Duration // 1 min, 2,147,483.647 s
 	MaxTimeout           time.Duration // of a request: 60 s
@@ -48,13 +55,20 @@ type Limits struct {
 }
 
 func (l Limits) complete(old bool) Limits {
-	size := 512_000
 	if old {
-		size = 153_600
+		set(&l.MaxEnvelopeSize, 153_600)
+		set(&l.MaxOperationsPerUser, 15)
+		set(&l.MaxShellsPerUser, 5)
+		set(&l.MaxProcessesPerShell, 15)
+		set(&l.MaxUsers, 5)
+		set(&l.MaxConnections, 25)
 	}
-	set(&l.MaxEnvelopeSize, size)
+	set(&l.MaxEnvelopeSize, 512_000)
+	set(&l.MaxOperationsPerUser, 1500)
 	set(&l.MaxShellsPerUser, 30)
 	set(&l.MaxProcessesPerShell, 25)
+	set(&l.MaxUsers, 10)
+	set(&l.MaxConnections, 300)
 	set(&l.Idle, 2*time.Hour)
 	set(&l.MinIdle, time.Minute)
 	set(&l.MaxIdle, 2147483647*time.Millisecond)
@@ -254,15 +268,15 @@ func (s *Server) Close() {
 	s.meter.waitConnections()
 }
 
-// begin counts a request that is worked on; false once the server closes.
-func (s *Server) begin() bool {
+// begin counts a request that is worked on, and tells how many there are now; 0 once the server closes.
+func (s *Server) begin() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		return false
+		return 0
 	}
 	s.active++
-	return true
+	return s.active
 }
 
 func (s *Server) end() {

@@ -20,6 +20,7 @@ type call struct {
 
 	body     []byte
 	tooLarge bool
+	excess   bool // more requests are worked on than MaxConnections
 	verdict  verdict
 	sealer   Sealer // the message came sealed, and so goes its answer
 	media    mediaType
@@ -51,11 +52,12 @@ type reply struct {
 
 // ServeHTTP answers one request; it is http.Handler for the server's own listener.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.begin() {
+	active := s.begin()
+	if active == 0 {
 		panic(http.ErrAbortHandler)
 	}
 	defer s.end()
-	x := &call{s: s, c: connectionOf(r), http: r}
+	x := &call{s: s, c: connectionOf(r), http: r, excess: active > s.options.Limits.MaxConnections}
 	x.read(w)
 	x.at = s.meter.requestArrived(x.c, x.request.shellID())
 	action := x.request.short()
@@ -181,6 +183,8 @@ func (x *call) service() *reply {
 		return &reply{status: http.StatusUnsupportedMediaType, close: true}
 	case x.http.TLS == nil && x.sealer == nil:
 		return &reply{status: http.StatusInternalServerError, close: true} // AllowUnencrypted is false
+	case x.excess:
+		return x.envelope(faultAnswer(faultSystemQuota))
 	case x.media == mediaCharset:
 		return x.envelope(faultAnswer(faultCharset))
 	case x.bad != nil:

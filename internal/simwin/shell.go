@@ -21,6 +21,7 @@ type shell struct {
 	output    []string
 	idle      time.Duration
 	created   time.Time
+	started   int // commands, guarded by the table
 
 	ctx  context.Context // ends the shell's processes
 	stop context.CancelFunc
@@ -146,7 +147,7 @@ func (t *shells) read(r *request) (*shell, *soapFault) {
 	}
 	if id, ok := r.body.attr("ShellId"); ok {
 		if !guidForm.MatchString(id) {
-			return nil, faultBadParameter
+			return nil, faultShellID
 		}
 		sh.id = id
 	}
@@ -197,16 +198,10 @@ func (t *shells) add(ctx context.Context, sh *shell) *soapFault {
 	defer t.mu.Unlock()
 	key := strings.ToUpper(sh.id)
 	if t.byID[key] != nil {
-		return faultAlreadyExists
+		return faultShellExists
 	}
-	own := 0
-	for _, other := range t.byID {
-		if other.owner == sh.owner {
-			own++
-		}
-	}
-	if own >= t.limits.MaxShellsPerUser {
-		return faultMaxShells(t.limits.MaxShellsPerUser)
+	if f := t.admit(sh.owner); f != nil {
+		return f
 	}
 	sh.ctx, sh.stop = context.WithCancel(ctx)
 	t.byID[key] = sh

@@ -119,15 +119,17 @@ func (t *shells) register(sh *shell, n *element) (*command, *soapFault) {
 	c := &command{id: newID(), stdin: newPipe(), changed: make(chan struct{}), waiting: map[string]int{}, running: true}
 	if id, ok := n.attr("CommandId"); ok {
 		if !guidForm.MatchString(id) {
-			return nil, faultBadParameter
+			return nil, faultCommandID
 		}
 		c.id = id
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	key := strings.ToUpper(c.id)
 	if sh.commands[key] != nil {
-		return nil, faultAlreadyExists
+		return nil, faultCommandExists
 	}
 	if sh.dead {
 		return nil, faultUnknownShell(sh.id)
@@ -141,6 +143,10 @@ func (t *shells) register(sh *shell, n *element) (*command, *soapFault) {
 	if active >= t.limits.MaxProcessesPerShell {
 		return nil, faultCommandsPerShell
 	}
+	if t.operations(sh.owner) >= t.limits.MaxOperationsPerUser {
+		return nil, faultMaxOperations(t.limits.MaxOperationsPerUser)
+	}
+	sh.started++
 	c.ctx, c.stop = context.WithCancel(sh.ctx)
 	sh.commands[key] = c
 	return c, nil

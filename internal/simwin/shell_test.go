@@ -19,7 +19,8 @@ func TestClientChoosesIDs(t *testing.T) {
 	}
 	line := `<rsp:CommandLine CommandId="` + command + `"><rsp:Command>powershell.exe</rsp:Command></rsp:CommandLine>`
 	c.ask(200, actionCommand, "", line)
-	c.wantFault(codeAlreadyExists, actionCommand, "", line)
+	c.wantFault(codeCommandExists, actionCommand, "", line)
+	c.wantFault(codeCommandID, actionCommand, "", strings.Replace(line, command, "mine", 1))
 	c.command = command
 	c.send("x", "true")
 	if got := c.receiveAll(); got.stdout != "x" {
@@ -27,8 +28,8 @@ func TestClientChoosesIDs(t *testing.T) {
 	}
 	body := `<rsp:Shell ShellId="` + shell + `"><rsp:InputStreams>stdin</rsp:InputStreams><rsp:OutputStreams>stdout</rsp:OutputStreams></rsp:Shell>`
 	other := dial(t, s)
-	other.wantFault(codeAlreadyExists, actionCreate, "", body)
-	other.wantFault(codeInvalidParameter, actionCreate, "", strings.Replace(body, shell, "mine", 1))
+	other.wantFault(codeShellExists, actionCreate, "", body)
+	other.wantFault(codeShellID, actionCreate, "", strings.Replace(body, shell, "mine", 1))
 	c.delete()
 	other.ask(200, actionCreate, "", body)
 }
@@ -196,6 +197,66 @@ func TestQuotas(t *testing.T) {
 	c.signal("terminate")
 	until(t, "the process ends", func() bool { return running(s) == 0 })
 	c.run(powershell)
+}
+
+// A command counts as an operation until its shell is gone, and both limits are those of a user.
+func TestOperationQuota(t *testing.T) {
+	s := start(t, echo, func(o *Options) { o.Old, o.Limits.MaxOperationsPerUser = true, 4 })
+	const line = `<rsp:CommandLine><rsp:Command>powershell.exe</rsp:Command></rsp:CommandLine>`
+	c := dial(t, s)
+	c.create("", "")
+	for range 3 {
+		c.run(powershell)
+		c.send("", "true")
+		c.receiveAll()
+		c.signal("terminate")
+	}
+	c.wantFault(codeMaxOperations, actionCommand, "", line)
+	other := dial(t, s)
+	other.user, other.password = "other", "one"
+	other.create("", "")
+	second := dial(t, s)
+	root := second.ask(500, actionCreate, "", `<rsp:Shell/>`)
+	second.wantFaultIn(codeMaxOperations, root)
+	text := bodyOf(root).child(nsSOAP, "Reason").child(nsSOAP, "Text").value()
+	if want := "The WS-Management service cannot process the request. This user is allowed a maximum number of 4 concurrent operations, which has been " +
+		"exceeded. Close existing operations for this user, or raise the quota for this user."; text != want {
+		t.Errorf("the fault says %q", text)
+	}
+	c.delete()
+	second.ask(200, actionCreate, "", `<rsp:Shell/>`)
+}
+
+func TestShellUsers(t *testing.T) {
+	s := start(t, stuck, func(o *Options) { o.Limits.MaxUsers = 1 })
+	c := dial(t, s)
+	c.create("", "")
+	c.create("", "")
+	other := dial(t, s)
+	other.user, other.password = "other", "one"
+	other.wantFault(codeMaxShellUsers, actionCreate, "", `<rsp:Shell/>`)
+}
+
+// Requests that wait count: a third at the same time is refused, and taken once another is over.
+func TestMaxConnections(t *testing.T) {
+	s := start(t, stuck, func(o *Options) { o.Limits.MaxConnections = 1 })
+	c := dial(t, s)
+	c.create("", "")
+	c.run(powershell)
+	waiting := make(chan *element, 1)
+	requests := s.Stats().Requests
+	go func() { waiting <- c.ask(500, actionReceive, "", c.receiveBody()) }()
+	until(t, "the Receive waits", func() bool { return s.Stats().Requests > requests })
+	other := dial(t, s)
+	other.wantFault(codeSystemQuota, actionCreate, "", `<rsp:Shell/>`)
+	s.shells.endAll()
+	<-waiting
+	until(t, "the Receive is over", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.active == 0
+	})
+	other.ask(200, actionCreate, "", `<rsp:Shell/>`)
 }
 
 func TestCommandLines(t *testing.T) {

@@ -46,7 +46,10 @@ var operations = map[string]func(*call, *shell) *answer{
 func (s *Server) config() string {
 	l := s.options.Limits
 	return fmt.Sprintf(`<cfg:Config xmlns:cfg="%s"><cfg:MaxEnvelopeSizekb>%d</cfg:MaxEnvelopeSizekb><cfg:MaxTimeoutms>%d</cfg:MaxTimeoutms>`+
-		`<cfg:MaxBatchItems>32000</cfg:MaxBatchItems><cfg:Winrs><cfg:AllowRemoteShellAccess>true</cfg:AllowRemoteShellAccess><cfg:IdleTimeout>%d</cfg:IdleTimeout>`+
+		`<cfg:MaxBatchItems>32000</cfg:MaxBatchItems><cfg:Service><cfg:MaxConcurrentOperationsPerUser>%d</cfg:MaxConcurrentOperationsPerUser>`+
+		`<cfg:MaxConnections>%d</cfg:MaxConnections><cfg:AllowUnencrypted>false</cfg:AllowUnencrypted></cfg:Service>`+
+		`<cfg:Winrs><cfg:AllowRemoteShellAccess>true</cfg:AllowRemoteShellAccess><cfg:IdleTimeout>%d</cfg:IdleTimeout><cfg:MaxConcurrentUsers>%d</cfg:MaxConcurrentUsers>`+
 		`<cfg:MaxProcessesPerShell>%d</cfg:MaxProcessesPerShell><cfg:MaxShellsPerUser>%d</cfg:MaxShellsPerUser></cfg:Winrs></cfg:Config>`,
-		nsConf, l.MaxEnvelopeSize/1024, l.MaxTimeout.Milliseconds(), l.Idle.Milliseconds(), l.MaxProcessesPerShell, l.MaxShellsPerUser)
+		nsConf, l.MaxEnvelopeSize/1024, l.MaxTimeout.Milliseconds(), l.MaxOperationsPerUser, l.MaxConnections, l.Idle.Milliseconds(), l.MaxUsers,
+		l.MaxProcessesPerShell, l.MaxShellsPerUser)
 }

@@ -22,7 +22,6 @@ const (
 	codeInvalidBody         = 0x80338027
 	codeTimedOut            = 0x80338029
 	codeURILimit            = 0x8033802D
-	codeAlreadyExists       = 0x80338033
 	codeInvalidOptions      = 0x80338039
 	codeInvalidResource     = 0x8033803B
 	codeQuotaLimit          = 0x8033803F
@@ -37,12 +36,18 @@ const (
 	codeAddressingMode      = 0x80338076
 	codeMinEnvelope         = 0x8033807E
 	codeLocale              = 0x80338087
+	codeCommandID           = 0x803381D4
+	codeShellID             = 0x803381D5
+	codeCommandExists       = 0x803381D6
+	codeShellExists         = 0x803381D7
 	codeMaxShells           = 0x803381A5
 	codeMaxOperations       = 0x803381A6
 	codeUserQuota           = 0x803381A7
+	codeSystemQuota         = 0x803381A8
 	codeDifferentToken      = 0x803381A9
+	codeMaxShellUsers       = 0x803381AB
 	codeShellsNotAllowed    = 0x803381AC
-	codeCommandsPerShell    = 0x803381E8
+	codeCommandsPerShell    = 0x803381E9
 	codeIdleTimeOut         = 0x803381F2
 )
 
@@ -109,7 +114,7 @@ func (f *soapFault) body(machine string) string {
 }
 
 // Recorded: timedOut, unknownCommand, noCommandID, fileNotFound, a bad timeout header. Quoted in public reports: unknownShell, maxShells,
-// commandsPerShell, accessDenied, shellsNotAllowed (texts and codes). All others: code, subcode and text from wsmerror.h and DSP0226, not seen on a wire.
+// maxOperations, accessDenied, shellsNotAllowed (texts and codes). All others: code and text from wsmerror.h, subcode from DSP0226, not seen on a wire.
 var (
 	faultTimedOut = &soapFault{code: codeTimedOut, subcode: "w:TimedOut",
 		reason: "The WS-Management service cannot complete the operation within the time specified in OperationTimeout.  "}
@@ -155,23 +160,51 @@ var (
 		reason: "The WS-Management service does not support the action specified in the request. "}
 	faultOptions = &soapFault{code: codeInvalidOptions, sender: true, subcode: "w:InvalidOptions", detail: "InvalidValue",
 		reason: "The WS-Management service cannot process the request because one or more options are not valid. "}
-	faultAlreadyExists = &soapFault{code: codeAlreadyExists, sender: true, subcode: "w:AlreadyExists",
-		reason: "The WS-Management service cannot create the resource because it already exists. "}
+	faultShellExists = &soapFault{code: codeShellExists, sender: true, subcode: "w:AlreadyExists",
+		reason: "The WinRM service cannot process the request. A resource already exists with the shell ID specified by the client. "}
+	faultCommandExists = &soapFault{code: codeCommandExists, sender: true, subcode: "w:AlreadyExists",
+		reason: "The WinRM service cannot process the request. A command already exists with the command ID specified by the client. "}
+	faultShellID = &soapFault{code: codeShellID, sender: true, subcode: "w:InvalidParameter", detail: "InvalidValue",
+		reason: "The WinRM service cannot process the request because the shell ID specified by the client is not a valid GUID. " +
+			"Provide a valid ID and try again. "}
+	faultCommandID = &soapFault{code: codeCommandID, sender: true, subcode: "w:InvalidParameter", detail: "InvalidValue",
+		reason: "The WinRM service cannot process the request because the command ID specified by the client is not a valid GUID. " +
+			"Modify the request and retry the request. "}
 	faultIdleTimeOut = &soapFault{code: codeIdleTimeOut, sender: true, subcode: "w:InvalidParameter", detail: "InvalidValue",
 		reason: "The WS-Management service cannot process the request. The requested IdleTimeout is outside the allowed range. "}
 	faultDifferentToken = &soapFault{code: codeDifferentToken, sender: true, subcode: "w:AccessDenied",
-		reason: "The WS-Management service cannot process the request. The shell was created by another user. "}
+		reason: "The WS-Management service cannot complete the authorization under the given token. A previous authorization attempt for the same " +
+			"user resulted in a different token. The user record will be revoked and the next request will reauthorize. "}
 	faultShellsNotAllowed = &soapFault{code: codeShellsNotAllowed, subcode: "w:InternalError",
 		reason: "The WS-Management service cannot process the request. The service is configured to not accept any remote shell requests. "}
 	faultCommandsPerShell = &soapFault{code: codeCommandsPerShell, subcode: "w:InternalError",
 		reason: "The WS-Management service cannot process the request. The maximum number of concurrent commands per shell has been exceeded. " +
 			"Retry the request later or raise the Maximum Commands per Shell quota. "}
+	// MS-WSMV 3.1.4.5.2.1 has the subcode, and an older text.
+	faultMaxShellUsers = &soapFault{code: codeMaxShellUsers, sender: true, subcode: "w:QuotaLimit",
+		reason: "The WS-Management service cannot process the request. The maximum number of users executing shell operations has been exceeded. " +
+			"Retry after some time or raise the quota for concurrent shell users. "}
+	// MS-WSMV 3.1.4.1.19 lets the service answer w:InternalError to more requests at once than MaxConnections.
+	faultSystemQuota = &soapFault{code: codeSystemQuota, subcode: "w:InternalError",
+		reason: "The WS-Management service cannot process the request. The load quota for the system has been exceeded. " +
+			"Send future requests at a slower rate or raise the system quota. "}
+	faultUserQuota = &soapFault{code: codeUserQuota, sender: true, subcode: "w:QuotaLimit",
+		reason: "The WS-Management service cannot process the request. The load quota for this user has been exceeded. " +
+			"Send future requests at a slower rate or raise the quota for this user. "}
+	faultQuotaLimit = &soapFault{code: codeQuotaLimit, sender: true, subcode: "w:QuotaLimit",
+		reason: "The WS-Management service is busy servicing other requests. Retry later. "}
 )
 
 func faultMaxShells(limit int) *soapFault {
 	return &soapFault{code: codeMaxShells, sender: true, subcode: "w:QuotaLimit",
 		reason: fmt.Sprintf("The WS-Management service cannot process the request. This user is allowed a maximum number of %d concurrent shells, "+
 			"which has been exceeded. Close existing shells or raise the quota for this user. ", limit)}
+}
+
+func faultMaxOperations(limit int) *soapFault {
+	return &soapFault{code: codeMaxOperations, sender: true, subcode: "w:QuotaLimit",
+		reason: fmt.Sprintf("The WS-Management service cannot process the request. This user is allowed a maximum number of %d concurrent operations, "+
+			"which has been exceeded. Close existing operations for this user, or raise the quota for this user. ", limit)}
 }
 
 func faultSelectors(detail string, code uint32) *soapFault {
@@ -212,13 +245,8 @@ func faultNotUnderstood(name string) *soapFault {
 // faultByCode answers with one of the known faults; an unknown code becomes a plain Windows error.
 func faultByCode(code uint32) *soapFault {
 	known := []*soapFault{faultAccessDenied, faultShellsNotAllowed, faultTimedOut, faultAborted, faultCommandsPerShell, faultBadParameter,
-		faultFileNotFound, faultSchema, faultResource, faultTooLarge, faultDifferentToken, faultMaxShells(30),
-		{code: codeMaxOperations, sender: true, subcode: "w:QuotaLimit", reason: "The WS-Management service cannot process the request. " +
-			"This user is allowed a maximum number of 1500 concurrent operations, which has been exceeded. " +
-			"Close existing operations for this user, or raise the quota for this user. "},
-		{code: codeUserQuota, sender: true, subcode: "w:QuotaLimit", reason: "The WS-Management service cannot process the request. " +
-			"The user load quota has been exceeded. Send future requests at a slower rate or raise the quota for this user. "},
-		{code: codeQuotaLimit, sender: true, subcode: "w:QuotaLimit", reason: "The WS-Management service is busy servicing other requests. Retry later. "}}
+		faultFileNotFound, faultSchema, faultResource, faultTooLarge, faultDifferentToken, faultMaxShells(30), faultMaxOperations(1500),
+		faultMaxShellUsers, faultUserQuota, faultSystemQuota, faultQuotaLimit}
 	for _, f := range known {
 		if f.code == code {
 			return f
