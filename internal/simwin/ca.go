@@ -12,6 +12,9 @@ import (
 	"math/big"
 	"net"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // A CA issues the certificates of simulated workstations. Its key lives in memory only.
@@ -62,6 +65,43 @@ func (ca *CA) Issue(host string, ips ...net.IP) (tls.Certificate, error) {
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
+
+// IssueClient makes a certificate by which the user of that principal name can sign in (MS-WSMV 2.2.4.3; szOID_NT_PRINCIPAL_NAME).
+func (ca *CA) IssueClient(upn string) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("make the key of %s: %w", upn, err)
+	}
+	template := &x509.Certificate{
+		Subject:         pkix.Name{CommonName: upn},
+		KeyUsage:        x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		ExtraExtensions: []pkix.Extension{{Id: oidSubjectAltName, Value: userName(upn)}},
+	}
+	der, err := sign(template, ca.cert, &key.PublicKey, ca.key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}
+
+// userName is a GeneralNames with one user principal name.
+func userName(upn string) []byte {
+	var b cryptobyte.Builder
+	tagged := cbasn1.Tag(0).ContextSpecific().Constructed()
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(tagged, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(oidUserName)
+			b.AddASN1(tagged, func(b *cryptobyte.Builder) {
+				b.AddASN1(cbasn1.UTF8String, func(b *cryptobyte.Builder) { b.AddBytes([]byte(upn)) })
+			})
+		})
+	})
+	return b.BytesOrPanic() // it fails for an OID that is none only
+}
+
+// Thumbprint names the authority, as the mapping of a client's certificate does.
+func (ca *CA) Thumbprint() string { return Thumbprint(ca.cert) }
 
 // PEM is the authority's certificate, as a configuration's CA file wants it.
 func (ca *CA) PEM() []byte {

@@ -201,10 +201,20 @@ func (s *Server) listen() error {
 	s.listener = newSwitchable(inner, s.meter, s.faults)
 	var front net.Listener = s.listener
 	if len(s.options.Certificate.Certificate) > 0 {
-		front = tls.NewListener(front, &tls.Config{GetCertificate: s.certificate, MinVersion: tls.VersionTLS12})
+		front = tls.NewListener(front, &tls.Config{GetCertificate: s.certificate, MinVersion: tls.VersionTLS12, ClientAuth: s.clientAuth()})
 	}
 	s.serving.Go(func() { _ = s.http.Serve(front) }) // it ends with the listener
 	return nil
+}
+
+// clientAuth: certificates are asked for where they can sign in; see Certificates.
+func (s *Server) clientAuth() tls.ClientAuthType {
+	for _, m := range s.options.Mechanisms {
+		if m.Scheme() == mutualProfile {
+			return tls.RequestClientCert
+		}
+	}
+	return tls.NoClientCert
 }
 
 func (s *Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -1,6 +1,7 @@
 package simwin
 
 import (
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -10,16 +11,17 @@ import (
 
 // A Mechanism is a way to authenticate that http.sys offers.
 type Mechanism interface {
-	// Scheme is its name in the Authorization header: Basic, Negotiate, Kerberos.
+	// Scheme is its name in the Authorization header: Basic, Negotiate, Kerberos, or the URI of the profile for certificates.
 	Scheme() string
-	// Begin makes the state of one connection; it is used by one request at a time.
-	Begin() Exchange
+	// Begin makes the state of one connection, which has that TLS; nil for none. It is used by one request at a time.
+	Begin(c *tls.ConnectionState) Exchange
 }
 
 // An Exchange is a mechanism's state on one connection.
 type Exchange interface {
 	// Accept takes what follows the scheme's name. It returns the account when the client is known by now, and the token for
-	// WWW-Authenticate when the mechanism has one to send. ErrContinue asks for another leg; a *LogonError names who was refused.
+	// WWW-Authenticate when the mechanism has one to send, also with an error. ErrContinue asks for another leg; a *LogonError names who
+	// was refused.
 	Accept(credentials string) (account, token string, err error)
 	// Lasting tells whether the connection stays authenticated, so that requests without credentials follow (Negotiate, Kerberos).
 	Lasting() bool
@@ -77,7 +79,7 @@ func NewBasic(host, domain string, users map[string]string) *Basic {
 func (b *Basic) Scheme() string { return "Basic" }
 
 // Begin: Basic keeps nothing between requests.
-func (b *Basic) Begin() Exchange { return basicExchange{b} }
+func (b *Basic) Begin(*tls.ConnectionState) Exchange { return basicExchange{b} }
 
 type basicExchange struct{ *Basic }
 
@@ -109,6 +111,7 @@ type verdict struct {
 	account  string // empty: the answer is 401
 	scheme   string // as the client wrote it
 	token    string // to be sent back
+	signedIn bool   // this request's token ended an exchange, so that it needs no message
 	more     bool   // the exchange goes on: the connection stays open
 	expired  bool   // the client has to sign in again, on the same connection
 	exchange Exchange
@@ -121,28 +124,35 @@ func (s *Server) authenticate(c *connection, r *http.Request) verdict {
 		return c.standing(s.options.Clock.Now())
 	}
 	for _, m := range s.options.Mechanisms {
-		if strings.EqualFold(m.Scheme(), scheme) && s.offers(scheme) {
-			return s.accept(c, m, scheme, strings.TrimSpace(credentials))
+		if strings.EqualFold(m.Scheme(), scheme) && (scheme == mutualProfile || s.offers(scheme)) {
+			return s.accept(c, m, r.TLS, scheme, strings.TrimSpace(credentials))
 		}
 	}
 	return verdict{}
 }
 
-func (s *Server) accept(c *connection, m Mechanism, scheme, credentials string) verdict {
-	x := c.exchangeOf(m)
+// accept gives the credentials to the mechanism. Whatever the connection was signed in for before is over by then (not seen on a wire).
+func (s *Server) accept(c *connection, m Mechanism, t *tls.ConnectionState, scheme, credentials string) verdict {
+	x := c.exchangeOf(m, t)
 	account, token, err := x.Accept(credentials)
-	v := verdict{account: account, scheme: scheme, token: token, exchange: x}
-	switch refused, is := errors.AsType[*LogonError](err); {
-	case is:
-		s.meter.logonFailed(refused.Account)
-		c.forget(m)
-		return verdict{}
+	switch {
 	case errors.Is(err, ErrContinue):
-		v.account, v.more = "", true
+		c.signOut()
+		return verdict{scheme: scheme, token: token, exchange: x, more: true}
 	case err != nil:
+		s.refused(scheme, err)
 		c.forget(m)
 		return verdict{scheme: scheme, token: token}
 	}
+	v := verdict{account: account, scheme: scheme, token: token, exchange: x, signedIn: x.Lasting()}
 	c.keep(v)
 	return v
+}
+
+// refused counts the logons that an account's lockout would count.
+func (s *Server) refused(scheme string, err error) {
+	s.options.Log.Debug("a sign-in is refused", "host", s.options.Host, "scheme", scheme, "err", err)
+	if logon, ok := errors.AsType[*LogonError](err); ok {
+		s.meter.logonFailed(logon.Account)
+	}
 }

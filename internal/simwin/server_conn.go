@@ -50,7 +50,7 @@ func (c *connection) Close() error {
 	return err
 }
 
-func (c *connection) exchangeOf(m Mechanism) Exchange {
+func (c *connection) exchangeOf(m Mechanism, t *tls.ConnectionState) Exchange {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.exchanges == nil {
@@ -58,7 +58,7 @@ func (c *connection) exchangeOf(m Mechanism) Exchange {
 	}
 	x := c.exchanges[m.Scheme()]
 	if x == nil {
-		x = m.Begin()
+		x = m.Begin(t)
 		c.exchanges[m.Scheme()] = x
 	}
 	return x
@@ -68,6 +68,13 @@ func (c *connection) forget(m Mechanism) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.exchanges, m.Scheme())
+	c.lasting = verdict{}
+}
+
+// signOut: requests need credentials again.
+func (c *connection) signOut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.lasting = verdict{}
 }
 

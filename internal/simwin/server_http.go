@@ -91,6 +91,20 @@ func (x *call) read(w http.ResponseWriter) {
 	if !x.tooLarge && len(body) > 0 {
 		x.parse()
 	}
+	x.mapCertificate()
+}
+
+// mapCertificate: which account a certificate stands for depends on the resource, too.
+func (x *call) mapCertificate() {
+	c, ok := x.verdict.exchange.(*certificateExchange)
+	if !ok || x.request == nil || x.request.identify {
+		return
+	}
+	account, err := c.account(x.request.resource)
+	if err != nil {
+		x.s.refused(mutualProfile, err)
+	}
+	x.verdict.account = account
 }
 
 func (x *call) parse() {
@@ -175,8 +189,8 @@ func (x *call) unauthorized() *reply {
 
 func (x *call) service() *reply {
 	switch {
-	case len(x.body) == 0 && x.verdict.token != "":
-		return &reply{status: http.StatusOK} // the last leg of an exchange carries no message
+	case len(x.body) == 0 && x.verdict.signedIn:
+		return &reply{status: http.StatusOK} // the last leg of an exchange needs no message
 	case len(x.body) == 0:
 		return &reply{status: http.StatusBadRequest, close: true}
 	case x.media == mediaOther:

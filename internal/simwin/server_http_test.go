@@ -2,6 +2,7 @@ package simwin
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"io"
 	"log/slog"
@@ -207,8 +208,8 @@ func TestUTF16AnswersFitTheEnvelope(t *testing.T) {
 // A mechanism of legs that seals, as Kerberos will: the connection is authenticated, and messages are sealed and counted.
 type legs struct{}
 
-func (legs) Scheme() string  { return "Kerberos" }
-func (legs) Begin() Exchange { return &legsState{} }
+func (legs) Scheme() string                      { return "Kerberos" }
+func (legs) Begin(*tls.ConnectionState) Exchange { return &legsState{} }
 
 type legsState struct{ messages byte }
 
