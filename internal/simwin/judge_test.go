@@ -1,0 +1,166 @@
+//go:build linux
+
+package simwin
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/photopush/photopush/internal/krblab"
+	"github.com/photopush/photopush/internal/summary"
+)
+
+// python is Debian's, which has Debian's modules, whatever else is in the path.
+const python = "/usr/bin/python3"
+
+//go:embed testdata/pywinrm.py
+var pywinrmScript string
+
+// A pywinrmVisit is what testdata/pywinrm.py is to do.
+type pywinrmVisit struct {
+	Endpoint   string `json:"endpoint"`
+	Transport  string `json:"transport"` // ntlm, basic
+	User       string `json:"user"`
+	Password   string `json:"password"`
+	CA         string `json:"ca,omitempty"` // file
+	Encryption string `json:"encryption"`   // never, auto, always
+	Program    string `json:"program"`
+	Input      []byte `json:"input"`
+	Chunk      int    `json:"chunk"` // bytes of input in one message
+}
+
+type pywinrmResult struct {
+	Stdout []byte `json:"stdout"`
+	Stderr []byte `json:"stderr"`
+	Code   uint32 `json:"code"`
+	Sealed bool   `json:"sealed"`
+	Failed string `json:"failed"` // credentials, transport, fault
+	Says   string `json:"says"`
+}
+
+// pywinrm makes a visit in a process of its own, with OpenSSL's legacy provider: MD4, which NTLM needs, is in no other.
+func pywinrm(t *testing.T, v pywinrmVisit) pywinrmResult {
+	t.Helper()
+	conf := filepath.Join(t.TempDir(), "openssl.cnf")
+	const providers = "openssl_conf = init\n[init]\nproviders = providers\n[providers]\ndefault = active\nlegacy = active\n[active]\nactivate = 1\n"
+	if err := os.WriteFile(conf, []byte(providers), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if v.Program == "" {
+		v.Program = powershell
+	}
+	if v.Chunk == 0 {
+		v.Chunk = 100_000
+	}
+	want, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), python, "-c", pywinrmScript)
+	cmd.Env = []string{"OPENSSL_CONF=" + conf, "PATH=/usr/bin:/bin", "NO_PROXY=*"}
+	cmd.Stdin = bytes.NewReader(want)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("pywinrm: %v\n%s", err, stderr.String())
+	}
+	var got pywinrmResult
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+		t.Fatalf("pywinrm says %q: %v", stdout.String(), err)
+	}
+	return got
+}
+
+func needPywinrm(t *testing.T) {
+	t.Helper()
+	if err := exec.Command(python, "-c", "import winrm, requests_ntlm").Run(); err != nil {
+		krblab.Missing(t, "python3 has no winrm (Debian package python3-winrm)")
+	}
+}
+
+// judged is what the program on the workstation does: it reads all of its input and writes it to both streams in pieces.
+func judged(_ context.Context, line string, stdin io.Reader, stdout, stderr io.Writer) (uint32, error) {
+	all, err := io.ReadAll(stdin)
+	if err != nil {
+		return 1, nil
+	}
+	if _, err := io.WriteString(stderr, line); err != nil {
+		return 1, nil
+	}
+	for piece := range slices.Chunk(all, 70_000) {
+		if _, err := stdout.Write(piece); err != nil {
+			return 1, nil
+		}
+	}
+	return 0xFFFFFFFE, nil
+}
+
+// noise is input that does not compress, with every byte in it.
+func noise(size int) []byte {
+	r := rand.New(rand.NewPCG(1, uint64(size)))
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// judgeVisits lets pywinrm make visits of several sizes, and returns how many requests it made.
+func judgeVisits(t *testing.T, s *Server, v pywinrmVisit, sealed bool) int {
+	t.Helper()
+	before := s.Stats().Requests
+	for _, size := range []int{0, 5, 200_000} {
+		v.Input = noise(size)
+		got := pywinrm(t, v)
+		if got.Failed != "" {
+			t.Fatalf("%d bytes: %s: %s", size, got.Failed, got.Says)
+		}
+		if !bytes.Equal(got.Stdout, v.Input) || got.Code != 0xFFFFFFFE || string(got.Stderr) != powershell+` one "two  three"` {
+			t.Errorf("%d bytes: %d came back, with %q and exit code %d", size, len(got.Stdout), got.Stderr, got.Code)
+		}
+		if got.Sealed != sealed {
+			t.Errorf("messages were sealed: %v", got.Sealed)
+		}
+	}
+	if n := len(shellOwners(s)); n != 0 {
+		t.Errorf("%d shells are left", n)
+	}
+	return s.Stats().Requests - before
+}
+
+func labCAFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, labCA().PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestJudgeBasic: an independent client, with a password in TLS.
+func TestJudgeBasic(t *testing.T) {
+	needPywinrm(t)
+	s := start(t, judged, nil)
+	v := pywinrmVisit{Endpoint: s.URL(), Transport: "basic", User: "admin", Password: "right", CA: labCAFile(t), Encryption: "never"}
+	requests := judgeVisits(t, s, v, false)
+	v.Encryption = "auto"
+	requests += judgeVisits(t, s, v, false)
+	v.Password = "wrong"
+	if got := pywinrm(t, v); got.Failed != "credentials" || s.Stats().FailedLogons["admin"] != 1 {
+		t.Errorf("%s: %s; %v", got.Failed, got.Says, s.Stats().FailedLogons)
+	}
+	v.Password, v.Program = "right", `C:\nosuch.exe`
+	if got := pywinrm(t, v); got.Failed != "fault" {
+		t.Errorf("%s: %s", got.Failed, got.Says)
+	}
+	summary.Line(t, "simwin: pywinrm made 6 visits with Basic in TLS, %d requests", requests)
+}
