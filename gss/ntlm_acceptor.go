@@ -174,7 +174,7 @@ func (c *ntlmAcceptor) begin(token []byte) ([]byte, bool, error) {
 		return nil, false, c.fail(photopush.Unsupported, err)
 	}
 	flags := binary.LittleEndian.Uint32(message[12:])
-	if flags&ntlmNeeded != ntlmNeeded {
+	if flags&ntlmAsked != ntlmAsked || flags&(ntlmUnicode|ntlmOEM) == 0 {
 		return nil, false, c.fail(photopush.Unsupported, errNTLMFlags)
 	}
 	c.negotiate = slices.Clone(message)
@@ -207,8 +207,16 @@ func (c *ntlmAcceptor) first(token []byte) ([]byte, error) {
 	return init.mechToken, nil
 }
 
+// ntlmAsked is what a NEGOTIATE must ask for. ntlm-auth's, which Windows takes, has neither NTLM nor Unicode among its flags: without Unicode the
+// names are in the OEM character set (MS-NLMP 2.2.2.5, A and B).
+const ntlmAsked = ntlmNeeded &^ (ntlmUnicode | ntlmNTLM)
+
 func (c *ntlmAcceptor) makeChallenge(flags uint32) []byte {
 	o := &c.options
+	agreed, encode := flags&ntlmOffered|ntlmNTLM|ntlmTargetInfo|ntlmVersion, toUTF16
+	if flags&ntlmUnicode == 0 {
+		agreed, encode = agreed|ntlmOEM, func(text string) []byte { return []byte(text) }
+	}
 	kind, target := uint32(ntlmTargetDomain), o.Domain
 	if strings.EqualFold(o.Domain, o.Computer) {
 		kind, target = ntlmTargetServer, o.Computer
@@ -218,10 +226,10 @@ func (c *ntlmAcceptor) makeChallenge(flags uint32) []byte {
 		{avTimestamp, binary.LittleEndian.AppendUint64(nil, filetime(o.Now()))},
 	}
 	m := newNTLMMessage(ntlmChallenge, challengeBytes)
-	m.uint32(20, flags&ntlmOffered|ntlmTargetInfo|ntlmVersion|kind)
+	m.uint32(20, agreed|kind)
 	copy(m.b[24:], c.server[:])
 	copy(m.b[48:], ntlmVersionField)
-	m.field(12, toUTF16(target))
+	m.field(12, encode(target))
 	m.field(40, marshalAV(info))
 	return m.b
 }
@@ -288,8 +296,13 @@ func readAuthenticate(b []byte) (*ntlmResponse, error) {
 	if err := ntlmHeader(b, ntlmAuthenticate, 64); err != nil {
 		return nil, err
 	}
-	if flags := binary.LittleEndian.Uint32(b[60:]); flags&ntlmNeeded != ntlmNeeded {
+	flags := binary.LittleEndian.Uint32(b[60:])
+	if flags&ntlmAsked != ntlmAsked {
 		return nil, errNTLMFlags
+	}
+	decode := fromUTF16
+	if flags&ntlmUnicode == 0 {
+		decode = fromOEM
 	}
 	var fields [4][]byte
 	for i, at := range []int{20, 28, 36, 52} {
@@ -300,13 +313,13 @@ func readAuthenticate(b []byte) (*ntlmResponse, error) {
 	}
 	r := new(ntlmResponse)
 	var err1, err2 error
-	r.domain, err1 = fromUTF16(fields[1])
-	r.user, err2 = fromUTF16(fields[2])
+	r.domain, err1 = decode(fields[1])
+	r.user, err2 = decode(fields[2])
 	response := fields[0]
 	switch {
 	case err1 != nil || err2 != nil || len(fields[3]) != 16:
 		return nil, errNTLM
-	case r.user == "" || binary.LittleEndian.Uint32(b[60:])&ntlmAnonymous != 0:
+	case r.user == "" || flags&ntlmAnonymous != 0:
 		return nil, errNTLMNobody
 	case len(response) < 16+28+4 || response[16] != 1 || response[17] != 1:
 		return nil, errNTLMOld

@@ -10,6 +10,7 @@ import (
 // Flags that the messages negotiate (MS-NLMP 2.2.2.5).
 const (
 	ntlmUnicode       = 1 << 0
+	ntlmOEM           = 1 << 1
 	ntlmRequestTarget = 1 << 2
 	ntlmSign          = 1 << 4
 	ntlmSeal          = 1 << 5
@@ -169,6 +170,16 @@ func toUTF16(text string) []byte {
 		b = binary.LittleEndian.AppendUint16(b, unit)
 	}
 	return b
+}
+
+// fromOEM reads a name in the OEM character set, of which only ASCII is the same everywhere.
+func fromOEM(b []byte) (string, error) {
+	for _, c := range b {
+		if c >= 0x80 {
+			return "", errNTLM
+		}
+	}
+	return string(b), nil
 }
 
 func fromUTF16(b []byte) (string, error) {

@@ -315,6 +315,31 @@ func TestNTLMBeforeItIsThere(t *testing.T) {
 	}
 }
 
+// pywinrmNegotiate is the first message of ntlm-auth, by which pywinrm signs in: the OEM character set, and no flag for NTLM.
+const pywinrmNegotiate = "4e544c4d5353500001000000329088e2000000002800000000000000280000000601b11d0000000f"
+
+// TestNTLMWithoutUnicode: names are in the character set that the client asked for, and one of the two it must ask for.
+func TestNTLMWithoutUnicode(t *testing.T) {
+	negotiate := unhex(t, pywinrmNegotiate)
+	challenge, done, err := pc1(t, nil).Accept(nil).Step(t.Context(), negotiate)
+	if err != nil || done {
+		t.Fatal(done, err)
+	}
+	flags := binary.LittleEndian.Uint32(challenge[20:])
+	if target, err := ntlmField(challenge, 12); err != nil || string(target) != "CORP" || flags&(ntlmUnicode|ntlmOEM|ntlmNTLM) != ntlmOEM|ntlmNTLM {
+		t.Errorf("%q, %v, flags %08x", target, err, flags)
+	}
+	negotiate[12] &^= ntlmOEM
+	if _, _, err := pc1(t, nil).Accept(nil).Step(t.Context(), negotiate); photopush.ReasonOf(err) != photopush.Unsupported {
+		t.Errorf("without any character set: %v", err)
+	}
+	for text, good := range map[string]bool{"svc": true, "": true, "sv\xe7": false} {
+		if got, err := fromOEM([]byte(text)); (err == nil) != good || good && got != text {
+			t.Errorf("%q is %q, %v", text, got, err)
+		}
+	}
+}
+
 // FuzzNTLM: no message makes either side panic, and none but the right one makes a context.
 func FuzzNTLM(f *testing.F) {
 	i := initiate(f, "svc", "Secret-ä1", Target{Bare: true})
@@ -335,6 +360,7 @@ func FuzzNTLM(f *testing.F) {
 	f.Add(challenge)
 	f.Add(authenticate)
 	f.Add(unhex(f, exampleChallenge))
+	f.Add(unhex(f, pywinrmNegotiate))
 	f.Add((&negTokenInit{mechTypes: []asn1.ObjectIdentifier{oidNTLM}, mechToken: negotiate}).marshal())
 	secret := testSecret(f, "Secret-ä1")
 	f.Fuzz(func(t *testing.T, token []byte) {
