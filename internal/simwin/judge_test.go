@@ -5,6 +5,8 @@ package simwin
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	_ "embed"
 	"encoding/json"
 	"io"
@@ -13,8 +15,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/internal/krblab"
 	"github.com/photopush/photopush/internal/summary"
 )
@@ -163,4 +167,68 @@ func TestJudgeBasic(t *testing.T) {
 		t.Errorf("%s: %s", got.Failed, got.Says)
 	}
 	summary.Line(t, "simwin: pywinrm made 6 visits with Basic in TLS, %d requests", requests)
+}
+
+// ntlm makes a plain HTTP workstation that takes NTLM, or one with TLS when it has a certificate.
+func ntlm(t *testing.T, tls bool) func(*Options) {
+	t.Helper()
+	return func(o *Options) {
+		if !tls {
+			o.Certificate.Certificate = nil
+		}
+		service, err := NewNTLM(NTLMOptions{Host: o.Host, Domain: o.Domain, NetBIOS: "CORP", Users: o.Users})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Mechanisms = []Mechanism{NewNegotiate(&gss.Acceptor{NTLM: service}, leafOf(t, o.Certificate))}
+	}
+}
+
+func leafOf(t *testing.T, c tls.Certificate) *x509.Certificate {
+	t.Helper()
+	if len(c.Certificate) == 0 {
+		return nil
+	}
+	leaf, err := x509.ParseCertificate(c.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
+}
+
+// TestJudgeNTLM: an independent client's NTLM seals what we unseal, and the other way round; accounts of the workstation and of its domain.
+func TestJudgeNTLM(t *testing.T) {
+	needPywinrm(t)
+	s := start(t, judged, ntlm(t, false))
+	requests := 0
+	for _, account := range []struct{ user, password string }{{"admin", "right"}, {`WS1\admin`, "right"}, {`CORP\svc`, "domain"}} {
+		v := pywinrmVisit{Endpoint: s.URL(), Transport: "ntlm", User: account.user, Password: account.password, Encryption: "auto"}
+		requests += judgeVisits(t, s, v, true)
+	}
+	if failed := s.Stats().FailedLogons; len(failed) != 0 {
+		t.Errorf("refused logons: %v", failed)
+	}
+	for account, user := range map[string]string{"admin": "admin", `CORP\svc`: `corp\svc`, `corp\nobody`: `CORP\nobody`} {
+		v := pywinrmVisit{Endpoint: s.URL(), Transport: "ntlm", User: user, Password: "wrong", Encryption: "always"}
+		if got := pywinrm(t, v); got.Failed != "credentials" || s.Stats().FailedLogons[account] != 1 {
+			t.Errorf("%s: %s: %s; %v", account, got.Failed, got.Says, s.Stats().FailedLogons)
+		}
+	}
+	// Windows takes no messages that are not sealed
+	v := pywinrmVisit{Endpoint: s.URL(), Transport: "ntlm", User: "admin", Password: "right", Encryption: "never"}
+	if got := pywinrm(t, v); got.Failed != "transport" || !strings.HasPrefix(got.Says, "500 ") {
+		t.Errorf("%s: %s", got.Failed, got.Says)
+	}
+	summary.Line(t, "simwin: pywinrm made 9 visits with sealed NTLM, %d requests", requests)
+}
+
+// TestJudgeNTLMInTLS: the client binds its sign-in to the certificate, and may leave its messages as they are.
+func TestJudgeNTLMInTLS(t *testing.T) {
+	needPywinrm(t)
+	s := start(t, judged, ntlm(t, true))
+	v := pywinrmVisit{Endpoint: s.URL(), Transport: "ntlm", User: "admin", Password: "right", CA: labCAFile(t), Encryption: "auto"}
+	requests := judgeVisits(t, s, v, false)
+	v.Encryption = "always"
+	requests += judgeVisits(t, s, v, true)
+	summary.Line(t, "simwin: pywinrm made 6 visits with NTLM in TLS, %d requests", requests)
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/photopush/photopush/gss"
 )
 
 // A Mechanism is a way to authenticate that http.sys offers.
@@ -154,5 +156,12 @@ func (s *Server) refused(scheme string, err error) {
 	s.options.Log.Debug("a sign-in is refused", "host", s.options.Host, "scheme", scheme, "err", err)
 	if logon, ok := errors.AsType[*LogonError](err); ok {
 		s.meter.logonFailed(logon.Account)
+	}
+	if logon, ok := errors.AsType[*gss.LogonError](err); ok {
+		account := logon.Account
+		if _, known := s.options.Users[account]; !known {
+			account = strings.ToLower(account)
+		}
+		s.meter.logonFailed(account)
 	}
 }
