@@ -5,12 +5,13 @@ package simwin
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	_ "embed"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +19,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/internal/krblab"
 	"github.com/photopush/photopush/internal/summary"
 )
@@ -169,37 +169,10 @@ func TestJudgeBasic(t *testing.T) {
 	summary.Line(t, "simwin: pywinrm made 6 visits with Basic in TLS, %d requests", requests)
 }
 
-// ntlm makes a plain HTTP workstation that takes NTLM, or one with TLS when it has a certificate.
-func ntlm(t *testing.T, tls bool) func(*Options) {
-	t.Helper()
-	return func(o *Options) {
-		if !tls {
-			o.Certificate.Certificate = nil
-		}
-		service, err := NewNTLM(NTLMOptions{Host: o.Host, Domain: o.Domain, NetBIOS: "CORP", Users: o.Users})
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.Mechanisms = []Mechanism{NewNegotiate(&gss.Acceptor{NTLM: service}, leafOf(t, o.Certificate))}
-	}
-}
-
-func leafOf(t *testing.T, c tls.Certificate) *x509.Certificate {
-	t.Helper()
-	if len(c.Certificate) == 0 {
-		return nil
-	}
-	leaf, err := x509.ParseCertificate(c.Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return leaf
-}
-
 // TestJudgeNTLM: an independent client's NTLM seals what we unseal, and the other way round; accounts of the workstation and of its domain.
 func TestJudgeNTLM(t *testing.T) {
 	needPywinrm(t)
-	s := start(t, judged, ntlm(t, false))
+	s := start(t, judged, func(o *Options) { plainHTTP(o); withNTLM(t, o) })
 	requests := 0
 	for _, account := range []struct{ user, password string }{{"admin", "right"}, {`WS1\admin`, "right"}, {`CORP\svc`, "domain"}} {
 		v := pywinrmVisit{Endpoint: s.URL(), Transport: "ntlm", User: account.user, Password: account.password, Encryption: "auto"}
@@ -225,10 +198,125 @@ func TestJudgeNTLM(t *testing.T) {
 // TestJudgeNTLMInTLS: the client binds its sign-in to the certificate, and may leave its messages as they are.
 func TestJudgeNTLMInTLS(t *testing.T) {
 	needPywinrm(t)
-	s := start(t, judged, ntlm(t, true))
+	s := start(t, judged, func(o *Options) { withNTLM(t, o) })
 	v := pywinrmVisit{Endpoint: s.URL(), Transport: "ntlm", User: "admin", Password: "right", CA: labCAFile(t), Encryption: "auto"}
 	requests := judgeVisits(t, s, v, false)
 	v.Encryption = "always"
 	requests += judgeVisits(t, s, v, true)
 	summary.Line(t, "simwin: pywinrm made 6 visits with NTLM in TLS, %d requests", requests)
+}
+
+// TestJudgeNTLMForms: gss-ntlmssp signs in by bare messages and in SPNEGO, and the workstation takes its sealed message with the last token, or
+// behind it.
+func TestJudgeNTLMForms(t *testing.T) {
+	for _, k := range []struct {
+		form  string
+		early bool
+	}{{"ntlm", false}, {"ntlm", true}, {"spnego", false}} { // in SPNEGO, MIT's library seals only when the service's last token has come
+		t.Run(fmt.Sprintf("%s, message with the last token %v", k.form, k.early), func(t *testing.T) {
+			s := start(t, judged, func(o *Options) { plainHTTP(o); withNTLM(t, o) })
+			c := &sealedClient{client: dial(t, s), context: krblab.InitiateNTLM(t, k.form, nil, `CORP\svc`, "CORP:svc:domain")}
+			create := c.envelope(actionCreate, "", `<rsp:Shell/>`)
+			status, answer := c.signIn(map[bool]string{true: create}[k.early])
+			if !k.early {
+				if status != 200 || len(answer) != 0 {
+					t.Fatalf("HTTP %d with %d bytes to the last token", status, len(answer))
+				}
+				status, answer = c.sealed(create, "")
+			}
+			if status != 200 {
+				t.Fatalf("HTTP %d to a sealed message", status)
+			}
+			if owners := shellOwners(s); !slices.Equal(owners, []string{`CORP\svc`}) {
+				t.Errorf("the shells are those of %v", owners)
+			}
+			if _, err := c.context.Echo(unframe(t, answer)); err != nil {
+				t.Errorf("gss-ntlmssp does not take the answer: %v", err)
+			}
+		})
+	}
+}
+
+// A sealedClient signs in and seals by gss-ntlmssp; it frames messages by itself, as MS-WSMV 2.2.9.1.1 shows them.
+type sealedClient struct {
+	*client
+	context *krblab.NTLM
+}
+
+// signIn exchanges tokens until gss-ntlmssp is content. A message goes with the last one.
+func (c *sealedClient) signIn(message string) (status int, answer string) {
+	c.t.Helper()
+	var reply []byte
+	for range 4 {
+		token, done, _, err := c.context.Step(reply)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if len(token) == 0 {
+			return status, answer
+		}
+		var res *http.Response
+		if message != "" && done {
+			status, answer = c.sealed(message, base64.StdEncoding.EncodeToString(token))
+			return status, answer
+		}
+		res, answer = c.send("", http.Header{"Authorization": {"Negotiate " + base64.StdEncoding.EncodeToString(token)}})
+		status = res.StatusCode
+		_, text, _ := strings.Cut(res.Header.Get("Www-Authenticate"), " ")
+		if reply, err = base64.StdEncoding.DecodeString(text); err != nil {
+			c.t.Fatal(err)
+		}
+		if done && len(reply) == 0 {
+			return status, answer
+		}
+	}
+	c.t.Fatal("signing in does not end")
+	return 0, ""
+}
+
+func (c *sealedClient) sealed(message, token string) (status int, answer string) {
+	c.t.Helper()
+	sealed, err := c.context.Wrap([]byte(message))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	body := "--Encrypted Boundary\r\n\tContent-Type: application/HTTP-SPNEGO-session-encrypted\r\n" +
+		fmt.Sprintf("\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length=%d\r\n", len(message)) +
+		"--Encrypted Boundary\r\n\tContent-Type: application/octet-stream\r\n\x10\x00\x00\x00" + string(sealed) + "--Encrypted Boundary--\r\n"
+	h := http.Header{"Content-Type": {`multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"`}}
+	if token != "" {
+		h.Set("Authorization", "Negotiate "+token)
+	}
+	res, answer := c.send(body, h)
+	return res.StatusCode, answer
+}
+
+func (c *sealedClient) send(body string, h http.Header) (*http.Response, string) {
+	c.t.Helper()
+	r, err := http.NewRequest(http.MethodPost, c.s.URL(), strings.NewReader(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r.Header = h
+	res, err := c.http.Do(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return res, string(b)
+}
+
+// unframe takes the sealed data, signature first, out of an answer.
+func unframe(t *testing.T, answer string) []byte {
+	t.Helper()
+	_, data, ok := strings.Cut(answer, "application/octet-stream\r\n\x10\x00\x00\x00")
+	data, end := strings.CutSuffix(data, "--Encrypted Boundary--\r\n")
+	if !ok || !end {
+		t.Fatalf("the answer is not framed: %q", answer)
+	}
+	return []byte(data)
 }
