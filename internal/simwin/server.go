@@ -28,10 +28,13 @@ type Options struct {
 	Version     string            // OS part of Identify's ProductVersion; empty for 10.0.22631 SP: 0.0
 	Old         bool              // as Windows 7: no ActivityId in answers, smaller limits
 	Limits      Limits
-	Clock       Clock                      // nil for the wall clock
-	Log         *slog.Logger               // nil for none
-	OnRequest   func(n int, action string) // called before the n-th request is carried out; see Stats.Requests for how they count
-	OnAnswer    func(n int, action string) // called after that, before its answer is sent
+	// Piecemeal hands output over in the smallest portions that the recorded answers show: text and line end are Streams of their own, an answer
+	// to Receive has one Stream with output in it, and the end of the process comes in an answer of its own.
+	Piecemeal bool
+	Clock     Clock                      // nil for the wall clock
+	Log       *slog.Logger               // nil for none
+	OnRequest func(n int, action string) // called before the n-th request is carried out; see Stats.Requests for how they count
+	OnAnswer  func(n int, action string) // called after that, before its answer is sent
 }
 
 // Limits of the service; a zero means Windows' default (MS-WSMV 2.2.4.10, 2.2.4.36 and 2.2.4.42; a recorded configuration; those of Windows 7
@@ -145,7 +148,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s.idle = sync.NewCond(&s.mu)
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.shells = &shells{
-		engine: o.Engine, programs: o.Programs, limits: o.Limits, clock: o.Clock, byID: map[string]*shell{},
+		engine: o.Engine, programs: o.Programs, limits: o.Limits, piecemeal: o.Piecemeal, clock: o.Clock, byID: map[string]*shell{},
 		gone: s.meter.shellGone, started: s.meter.processStarted,
 		fail: func(err error) {
 			o.Log.Error("the engine of a simulated workstation failed", "host", o.Host, "err", err)

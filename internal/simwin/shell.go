@@ -39,13 +39,14 @@ type variable struct{ name, value string }
 
 // shells is the table of a workstation's shells.
 type shells struct {
-	engine   Engine
-	programs []string
-	limits   Limits
-	clock    Clock
-	gone     func(id string) // called after a shell has left the table
-	started  func(id string) // called when a process starts in the shell
-	fail     func(err error) // called with an error of the engine itself
+	engine    Engine
+	programs  []string
+	limits    Limits
+	piecemeal bool
+	clock     Clock
+	gone      func(id string) // called after a shell has left the table
+	started   func(id string) // called when a process starts in the shell
+	fail      func(err error) // called with an error of the engine itself
 
 	all  sync.WaitGroup // what any shell's work waits for, also of shells that are gone
 	mu   sync.Mutex

@@ -1,6 +1,7 @@
 package simwin
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -26,10 +27,11 @@ const outputRoom = 1 << 20
 
 // A command is a process in a shell, with what it has written and nobody has received yet.
 type command struct {
-	id    string
-	stdin *pipe
-	ctx   context.Context // of the process
-	stop  context.CancelFunc
+	id        string
+	stdin     *pipe
+	piecemeal bool
+	ctx       context.Context // of the process
+	stop      context.CancelFunc
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at every change
@@ -116,7 +118,7 @@ func (t *shells) findProgram(program, line string) *soapFault {
 }
 
 func (t *shells) register(sh *shell, n *element) (*command, *soapFault) {
-	c := &command{id: newID(), stdin: newPipe(), changed: make(chan struct{}), waiting: map[string]int{}, running: true}
+	c := &command{id: newID(), stdin: newPipe(), piecemeal: t.piecemeal, changed: make(chan struct{}), waiting: map[string]int{}, running: true}
 	if id, ok := n.attr("CommandId"); ok {
 		if !guidForm.MatchString(id) {
 			return nil, faultCommandID
@@ -218,11 +220,33 @@ func (s *stream) Write(data []byte) (int, error) {
 	}
 	if len(data) > 0 {
 		c.change(func() {
-			c.queue = append(c.queue, chunk{s.name, slices.Clone(data)})
+			for _, piece := range c.pieces(slices.Clone(data)) {
+				c.queue = append(c.queue, chunk{s.name, piece})
+			}
 			c.waiting[s.name] += len(data)
 		})
 	}
 	return len(data), nil
+}
+
+// pieces are what one write becomes: as a whole, or text and line ends by turns.
+func (c *command) pieces(data []byte) (list [][]byte) {
+	for c.piecemeal && len(data) > 0 {
+		n := bytes.IndexAny(data, "\r\n")
+		switch {
+		case n < 0:
+			return append(list, data)
+		case n == 0:
+			for n < len(data) && (data[n] == '\r' || data[n] == '\n') {
+				n++
+			}
+		}
+		list, data = append(list, data[:n]), data[n:]
+	}
+	if len(data) > 0 {
+		list = append(list, data)
+	}
+	return list
 }
 
 // kill ends the process with an exit code; the command stays.

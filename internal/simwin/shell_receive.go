@@ -93,7 +93,7 @@ func (t *shells) collect(c *command, r *request, streams []string, deadline <-ch
 		switch {
 		case answer != nil:
 			return answer
-		case ready, bytes >= room, bytes > 0 && t.limits.Gather < 0:
+		case ready, bytes >= room, bytes > 0 && (t.limits.Gather < 0 || c.piecemeal):
 			return c.take(streams, room)
 		case bytes > 0 && gather == nil:
 			fired, stop := t.clock.After(t.limits.Gather)
@@ -168,7 +168,8 @@ func (c *command) take(streams []string, room int) *answer {
 	return &answer{action: actionReceive + "Response", namespaces: prefixesReceive, body: b.String()}
 }
 
-// moveOutput writes chunks of the streams as they came, one rsp:Stream each, and cuts one that does not fit.
+// moveOutput writes chunks of the streams as they came, one rsp:Stream each, and cuts one that does not fit. It tells whether nothing is left;
+// piecemeal, whether nothing was there.
 func (c *command) moveOutput(b *strings.Builder, streams []string, room int) (whole bool) {
 	whole = true
 	var rest []chunk
@@ -185,9 +186,9 @@ func (c *command) moveOutput(b *strings.Builder, streams []string, room int) (wh
 			c.waiting[k.stream] -= n
 		}
 		if n < len(k.data) {
-			whole = false
 			rest = append(rest, chunk{k.stream, k.data[n:]})
 		}
+		whole = n == len(k.data) && !c.piecemeal
 	}
 	c.queue = rest
 	return whole

@@ -259,6 +259,46 @@ func TestMaxConnections(t *testing.T) {
 	other.ask(200, actionCreate, "", `<rsp:Shell/>`)
 }
 
+// Output at its worst: every text, every line end and the end of the process in an answer of its own.
+func TestPiecemeal(t *testing.T) {
+	s := start(t, func(_ context.Context, _ string, _ io.Reader, out, errs io.Writer) (uint32, error) {
+		io.WriteString(out, "one\r\n\r\ntwo")
+		io.WriteString(errs, "three\n")
+		return 7, nil
+	}, func(o *Options) { o.Piecemeal = true })
+	c := dial(t, s)
+	c.create("", "")
+	c.run(powershell)
+	until(t, "the process ends", func() bool { return running(s) == 0 })
+	for _, want := range []received{
+		{stdout: "one", streams: 1}, {stdout: "\r\n\r\n", streams: 1}, {stdout: "two", streams: 1}, {stderr: "three", streams: 1}, {stderr: "\n", streams: 1},
+		{done: true, exit: "7", streams: 2},
+	} {
+		if got := c.receive(); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
+
+// Our client puts together what comes in pieces, and the simulated script's answers with it.
+func TestPiecemealVisit(t *testing.T) {
+	s := start(t, echo, func(o *Options) { plainHTTP(o); withNTLM(t, o); o.Piecemeal = true })
+	session, err := ntlmClient(t, s, "admin", "right").Open(t.Context(), ws1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := []byte("{\"verb\":\"inventory\"}\r\n{}\n\nend")
+	if out, err := session.Run(t.Context(), powershell, input); err != nil || string(out.Stdout) != string(input) {
+		t.Errorf("%q, %v", out.Stdout, err)
+	}
+	if err := session.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if st := s.Stats(); st.Requests != 13 {
+		t.Errorf("%d requests, want 13: six Receives", st.Requests)
+	}
+}
+
 func TestCommandLines(t *testing.T) {
 	var line string
 	s := start(t, func(_ context.Context, l string, _ io.Reader, _, _ io.Writer) (uint32, error) {
