@@ -24,6 +24,8 @@ type Options struct {
 	Mechanisms  []Mechanism       // how clients may authenticate; nil for Basic alone
 	Offers      []string          // values of WWW-Authenticate in a 401; nil for Windows' Negotiate, Kerberos and Basic. Basic is refused when it is not offered
 	Engine      Engine            // what runs the commands
+	WMI         WMI               // what WMI tells; nil for nothing
+	WMIDenied   []string          // accounts that lack Remote Enable on the namespaces of WMI
 	Programs    []string          // full paths that can be started without cmd.exe; nil for cmd.exe and powershell.exe
 	Version     string            // OS part of Identify's ProductVersion; empty for 10.0.22631 SP: 0.0
 	Old         bool              // as Windows 7: no ActivityId in answers, smaller limits
@@ -116,6 +118,7 @@ type Server struct {
 	options Options
 	http    *http.Server
 	shells  *shells
+	wmi     *enumerations
 	meter   *meter
 	faults  *faults
 	addr    string
@@ -154,6 +157,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 			o.Log.Error("the engine of a simulated workstation failed", "host", o.Host, "err", err)
 		},
 	}
+	s.wmi = &enumerations{wmi: o.WMI, denied: o.WMIDenied, limits: o.Limits, clock: o.Clock, byID: map[string]*enumeration{}}
 	s.http = &http.Server{
 		Handler:           s,
 		ConnContext:       withConnection,

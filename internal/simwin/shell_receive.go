@@ -83,7 +83,7 @@ func (t *shells) patience(r *request) time.Duration {
 
 // collect waits for output or the end of the process, then a little longer for what comes right behind it.
 func (t *shells) collect(c *command, r *request, streams []string, deadline <-chan time.Time) *answer {
-	room := t.room(r)
+	room := t.limits.room(r)
 	var gather <-chan time.Time
 	for {
 		c.mu.Lock()
@@ -133,8 +133,8 @@ func (c *command) ready(streams []string) (ended bool, bytes int, changed <-chan
 }
 
 // room is how many characters of body fit into an answer to r.
-func (t *shells) room(r *request) int {
-	size := t.limits.MaxEnvelopeSize
+func (l Limits) room(r *request) int {
+	size := l.MaxEnvelopeSize
 	if r.maxSize > 0 {
 		size = min(size, r.maxSize)
 	}

@@ -11,6 +11,8 @@ func (x *call) dispatch() *answer {
 	switch {
 	case r.resource == nsConf && r.action == actionGet:
 		return &answer{action: actionGet + "Response", namespaces: prefixesGet, body: x.s.config()}
+	case strings.HasPrefix(r.resource, resourceWMI):
+		return x.s.wmi.operate(r, x.verdict.account)
 	case r.resource != resourceCmd && r.resource != nsShell:
 		return faultAnswer(faultResource)
 	case r.action == actionCreate && r.resource == resourceCmd:

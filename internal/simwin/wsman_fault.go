@@ -11,6 +11,7 @@ const (
 	codeAccessDenied        = 5
 	codeInvalidParameter    = 87
 	codeAborted             = 995
+	codeWMIClass            = 0x80041010
 	codeFileNotFound        = 0x80070002
 	codePipeClosing         = 0x800700E8
 	codeNameTooLong         = 0x800700CE
@@ -19,6 +20,9 @@ const (
 	codeMustUnderstand      = 0x80338010
 	codeMissingHeader       = 0x80338011
 	codeActionNotSupported  = 0x80338013
+	codeFilterDialect       = 0x80338019
+	codeFilter              = 0x8033801A
+	codeEnumerationContext  = 0x8033801B
 	codeInvalidBody         = 0x80338027
 	codeTimedOut            = 0x80338029
 	codeURILimit            = 0x8033802D
@@ -36,6 +40,8 @@ const (
 	codeAddressingMode      = 0x80338076
 	codeMinEnvelope         = 0x8033807E
 	codeLocale              = 0x80338087
+	codeWMIStar             = 0x803380FB
+	codeWMIAccessDenied     = 0x80338104
 	codeCommandID           = 0x803381D4
 	codeShellID             = 0x803381D5
 	codeCommandExists       = 0x803381D6
@@ -59,7 +65,7 @@ type soapFault struct {
 	detail     string // last part of w:FaultDetail; empty for none
 	reason     string
 	message    string // what f:Message says; empty for the reason
-	provider   bool   // it comes from the shell's plugin
+	provider   string // of the fault; empty for the service itself
 	understand string // s:MustUnderstand has no subcode; the header that was not understood
 }
 
@@ -69,10 +75,13 @@ func (f *soapFault) say(message string) *soapFault {
 	return &g
 }
 
-// action is the addressing fault URI for what WS-Addressing names, else WS-Management's (recorded answers).
+// action is the fault URI of WS-Addressing or WS-Enumeration for what they name, else WS-Management's (recorded answers; WS-Enumeration, section 4).
 func (f *soapFault) action() string {
-	if strings.HasPrefix(f.subcode, "a:") || f.subcode == "" {
+	switch {
+	case strings.HasPrefix(f.subcode, "a:") || f.subcode == "":
 		return nsAddr + "/fault"
+	case strings.HasPrefix(f.subcode, "n:"):
+		return nsEnum + "/fault"
 	}
 	return "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 }
@@ -105,13 +114,19 @@ func (f *soapFault) body(machine string) string {
 		message = f.reason
 	}
 	message = escape(message)
-	if f.provider {
-		message = `<f:ProviderFault provider="Shell cmd plugin" path="%systemroot%\system32\winrscmd.dll">` + message + `</f:ProviderFault>`
+	if f.provider != "" {
+		message = `<f:ProviderFault ` + f.provider + `>` + message + `</f:ProviderFault>`
 	}
 	b.WriteString(`<f:WSManFault xmlns:f="` + nsFault + `" Code="` + strconv.FormatUint(uint64(f.code), 10) + `" Machine="` + escape(machine) + `"><f:Message>` +
 		message + `</f:Message></f:WSManFault></s:Detail></s:Fault>`)
 	return b.String()
 }
+
+// The plugins, as a ProviderFault names them. That of the shell is recorded, that of WMI is in public reports.
+const (
+	shellPlugin = `provider="Shell cmd plugin" path="%systemroot%\system32\winrscmd.dll"`
+	wmiPlugin   = `provider="WMI Provider" path="%systemroot%\system32\WsmWmiPl.dll"`
+)
 
 // Recorded: timedOut, unknownCommand, noCommandID, fileNotFound, a bad timeout header. Quoted in public reports: unknownShell, maxShells,
 // maxOperations, accessDenied, shellsNotAllowed (texts and codes). All others: code and text from wsmerror.h, subcode from DSP0226, not seen on a wire.
@@ -122,15 +137,15 @@ var (
 		"The Windows Remote Shell received a request to perform an operation on a command identifier that does not exist. " +
 			"Either the command has completed execution or the client specified an invalid command identifier. ")
 	faultBadParameter = &soapFault{code: codeInvalidParameter, sender: true, subcode: "w:InvalidParameter", detail: "InvalidValue",
-		reason: "The parameter is incorrect. ", provider: true}
+		reason: "The parameter is incorrect. ", provider: shellPlugin}
 	faultFileNotFound = &soapFault{code: codeFileNotFound, subcode: "w:InternalError",
-		reason: "The system cannot find the file specified. ", provider: true}
+		reason: "The system cannot find the file specified. ", provider: shellPlugin}
 	faultNameTooLong = &soapFault{code: codeNameTooLong, subcode: "w:InternalError",
-		reason: "The filename or extension is too long. ", provider: true}
-	faultAborted = &soapFault{code: codeAborted, subcode: "w:InternalError", provider: true,
+		reason: "The filename or extension is too long. ", provider: shellPlugin}
+	faultAborted = &soapFault{code: codeAborted, subcode: "w:InternalError", provider: shellPlugin,
 		reason: "The I/O operation has been aborted because of either a thread exit or an application request. "}
 	faultPipeClosing = &soapFault{code: codePipeClosing, subcode: "w:InternalError",
-		reason: "The pipe is being closed. ", provider: true}
+		reason: "The pipe is being closed. ", provider: shellPlugin}
 	faultAccessDenied = &soapFault{code: codeAccessDenied, sender: true, subcode: "w:AccessDenied", reason: "Access is denied. "}
 
 	faultInvalidXML = &soapFault{code: codeInvalidXML, sender: true, subcode: "w:SchemaValidationError",
@@ -191,6 +206,22 @@ var (
 	faultUserQuota = &soapFault{code: codeUserQuota, sender: true, subcode: "w:QuotaLimit",
 		reason: "The WS-Management service cannot process the request. The load quota for this user has been exceeded. " +
 			"Send future requests at a slower rate or raise the quota for this user. "}
+	faultFilterDialect = &soapFault{code: codeFilterDialect, sender: true, subcode: "n:FilterDialectRequestedUnavailable",
+		reason: "The filter dialect (the type associated with the filter) was not supported for this resource. " +
+			"Change the filter dialect or remove it from the request and try the request again. "}
+	faultFilter = &soapFault{code: codeFilter, sender: true, subcode: "n:CannotProcessFilter",
+		reason: "The data source could not process the filter. The filter might be missing or it might be invalid. " +
+			"Change the filter and try the request again. "}
+	faultEnumerationContext = &soapFault{code: codeEnumerationContext, subcode: "n:InvalidEnumerationContext",
+		reason: "The WS-Enumeration context in the enumeration is not valid. Enumeration may have been completed or canceled. " +
+			"You cannot use this enumeration context anymore. Start a new enumeration. "}
+	faultWMIStar = &soapFault{code: codeWMIStar, sender: true, subcode: "w:InvalidSelectors",
+		reason: "The WinRM client cannot process the request. The resource URI for an enumeration operation with WQL filter must not contain keys " +
+			"and the class name must be '*' (star). Use the following command to get more information in how to construct a resource URI: " +
+			"\"winrm help uris\". "}
+	faultWMIAccessDenied = &soapFault{code: codeWMIAccessDenied, sender: true, subcode: "w:AccessDenied", provider: wmiPlugin,
+		reason: "The WS-Management service cannot process the request. The WMI service returned an 'access denied' error. "}
+	faultWMIClass   = &soapFault{code: codeWMIClass, subcode: "w:InternalError", provider: wmiPlugin, reason: "Invalid class "}
 	faultQuotaLimit = &soapFault{code: codeQuotaLimit, sender: true, subcode: "w:QuotaLimit",
 		reason: "The WS-Management service is busy servicing other requests. Retry later. "}
 )

@@ -27,15 +27,22 @@ const (
 
 	anonymous = nsAddr + "/role/anonymous"
 
-	actionCreate  = nsXfer + "/Create"
-	actionGet     = nsXfer + "/Get"
-	actionDelete  = nsXfer + "/Delete"
+	actionCreate    = nsXfer + "/Create"
+	actionGet       = nsXfer + "/Get"
+	actionDelete    = nsXfer + "/Delete"
+	actionEnumerate = nsEnum + "/Enumerate"
+	actionPull      = nsEnum + "/Pull"
+	actionRelease   = nsEnum + "/Release"
+
 	actionCommand = nsShell + "/Command"
 	actionSend    = nsShell + "/Send"
 	actionReceive = nsShell + "/Receive"
 	actionSignal  = nsShell + "/Signal"
 
 	resourceCmd = nsShell + "/cmd"
+	resourceWMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi/" // MS-WSMV 2.2.1; the namespace and a class follow
+
+	dialectWQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL" // MS-WSMV 2.2.4.26
 )
 
 // A request is an envelope whose headers have been read.

@@ -23,6 +23,7 @@ const (
 	prefixesReceive = "sa w rsp p"
 	prefixesGet     = "sax w p"
 	prefixesDelete  = "sa w p"
+	prefixesEnum    = "san w p" // Enumerate, Pull, Release (published answers)
 	prefixesFault   = "saxen w p"
 )
 
