@@ -32,11 +32,13 @@ var pywinrmScript string
 // A pywinrmVisit is what testdata/pywinrm.py is to do.
 type pywinrmVisit struct {
 	Endpoint   string `json:"endpoint"`
-	Transport  string `json:"transport"` // ntlm, basic
+	Transport  string `json:"transport"` // ntlm, basic, certificate
 	User       string `json:"user"`
 	Password   string `json:"password"`
 	CA         string `json:"ca,omitempty"` // file
-	Encryption string `json:"encryption"`   // never, auto, always
+	Cert       string `json:"cert,omitempty"`
+	Key        string `json:"key,omitempty"`
+	Encryption string `json:"encryption"` // never, auto, always
 	Program    string `json:"program"`
 	Input      []byte `json:"input"`
 	Chunk      int    `json:"chunk"` // bytes of input in one message
@@ -204,6 +206,30 @@ func TestJudgeNTLMInTLS(t *testing.T) {
 	v.Encryption = "always"
 	requests += judgeVisits(t, s, v, true)
 	summary.Line(t, "simwin: pywinrm made 6 visits with NTLM in TLS, %d requests", requests)
+}
+
+// TestJudgeCertificate: the client shows its certificate when it is asked, and names the profile in every request.
+func TestJudgeCertificate(t *testing.T) {
+	needPywinrm(t)
+	m := CertMapping{Issuer: labCA().Thumbprint(), Subject: "*@corp.example", URI: "*", Account: "admin", Password: "right"}
+	s := start(t, judged, func(o *Options) {
+		o.Mechanisms = []Mechanism{NewCertificates(CertificateOptions{Roots: labCA().Pool(), Users: o.Users, Mappings: []CertMapping{m}})}
+	})
+	v := pywinrmVisit{Endpoint: s.URL(), Transport: "certificate", CA: labCAFile(t), Encryption: "auto"}
+	issue := func(upn string) {
+		pair, err := labCA().IssueClient(upn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Cert, v.Key = writePair(t, pair)
+	}
+	issue("svc@corp.example")
+	requests := judgeVisits(t, s, v, false)
+	issue("svc@else.example")
+	if got := pywinrm(t, v); got.Failed != "credentials" || len(s.Stats().FailedLogons) != 0 {
+		t.Errorf("%s: %s; %v", got.Failed, got.Says, s.Stats().FailedLogons)
+	}
+	summary.Line(t, "simwin: pywinrm made 3 visits with a certificate, %d requests", requests)
 }
 
 // TestJudgeNTLMForms: gss-ntlmssp signs in by bare messages and in SPNEGO, and the workstation takes its sealed message with the last token, or

@@ -21,6 +21,7 @@ type Options struct {
 	Certificate tls.Certificate   // an empty one makes a plain HTTP listener
 	Users       map[string]string // passwords by account: name for local ones, CORP\name for a domain's
 	Domain      string            // DNS name of the domain: CORP\svc is then also svc@corp.example
+	NetBIOS     string            // the domain's other name, CORP: whom a ticket names svc@CORP.EXAMPLE, is then CORP\svc
 	Mechanisms  []Mechanism       // how clients may authenticate; nil for Basic alone
 	Offers      []string          // values of WWW-Authenticate in a 401; nil for Windows' Negotiate, Kerberos and Basic. Basic is refused when it is not offered
 	Engine      Engine            // what runs the commands

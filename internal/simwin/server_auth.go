@@ -146,9 +146,17 @@ func (s *Server) accept(c *connection, m Mechanism, t *tls.ConnectionState, sche
 		c.forget(m)
 		return verdict{scheme: scheme, token: token}
 	}
-	v := verdict{account: account, scheme: scheme, token: token, exchange: x, signedIn: x.Lasting()}
+	v := verdict{account: s.options.accountOf(account), scheme: scheme, token: token, exchange: x, signedIn: x.Lasting()}
 	c.keep(v)
 	return v
+}
+
+// accountOf is the name by which Windows knows a client: DOMAIN\name, whichever mechanism signed him in (recorded as the Owner of a shell).
+func (o Options) accountOf(peer string) string {
+	if name, realm, ok := strings.Cut(peer, "@"); ok && o.NetBIOS != "" && strings.EqualFold(realm, o.Domain) {
+		return o.NetBIOS + `\` + name
+	}
+	return peer
 }
 
 // refused counts the logons that an account's lockout would count.

@@ -141,6 +141,18 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
+func TestAccountOf(t *testing.T) {
+	o := Options{Domain: "corp.example", NetBIOS: "CORP"}
+	for peer, want := range map[string]string{"svc@CORP.EXAMPLE": `CORP\svc`, "svc@ELSE.EXAMPLE": "svc@ELSE.EXAMPLE", "admin": "admin", `CORP\svc`: `CORP\svc`} {
+		if got := o.accountOf(peer); got != want {
+			t.Errorf("%s is %s, want %s", peer, got, want)
+		}
+	}
+	if got := (Options{Domain: "corp.example"}).accountOf("svc@CORP.EXAMPLE"); got != "svc@CORP.EXAMPLE" {
+		t.Error(got)
+	}
+}
+
 // tokens is an acceptor that ends with the second token.
 type tokens struct{ gss.Context }
 

@@ -5,6 +5,7 @@
 // about the client is judged with it. The Windows inside (machine, registry, files, security, twin, check) is what a command finds when it
 // runs: an Engine. A Machine is one; Exec is another, which starts a real program instead.
 //
-// The front knows no photos and no script; the inside knows no HTTP. Authentication here is Basic over TLS, behind an interface that
-// keeps state per connection as http.sys does, so that Negotiate and sealed messages can join.
+// The front knows no photos and no script; the inside knows no HTTP, though a Machine also tells WMI who has signed in. Clients sign in by Basic,
+// Negotiate with Kerberos or NTLM, Kerberos, or certificates; contexts and sealed messages are those of package gss, on a connection as http.sys keeps
+// it. Docstrings name where a fact about Windows comes from; what nobody has seen says so.
 package simwin

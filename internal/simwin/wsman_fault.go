@@ -167,7 +167,8 @@ var (
 	faultAddressingMode = &soapFault{code: codeAddressingMode, sender: true, subcode: "w:UnsupportedFeature", detail: "AddressingMode",
 		reason: "The WS-Management service does not support the addressing mode. "}
 	faultLocale = &soapFault{code: codeLocale, sender: true, subcode: "w:UnsupportedFeature", detail: "Locale",
-		reason: "The WS-Management service cannot guarantee that all data is returned in the requested locale. "}
+		reason: "The WS-Management service cannot guarantee that all data is returned in the requested locale as some data sources may not be " +
+			"able to comply. Resend the remote request with locale as a hint (the SOAP header should have mustUnderstand=\"false\") "}
 	faultResource = &soapFault{code: codeInvalidResource, sender: true, subcode: "a:DestinationUnreachable", detail: "InvalidResourceURI",
 		reason: "The WS-Management service cannot process the request. The resource URI is missing or it has an incorrect format. " +
 			"Check the documentation or use the following command for information on how to construct a resource URI: \"winrm help uris\". "}
@@ -270,7 +271,9 @@ func faultMissingHeader(name string) *soapFault {
 
 func faultNotUnderstood(name string) *soapFault {
 	return &soapFault{code: codeMustUnderstand, understand: name,
-		reason: "The WS-Management service cannot process a SOAP header in the request that is marked as mustUnderstand by the client. "}
+		reason: "The WS-Management service cannot process a SOAP header in the request that is marked as mustUnderstand by the client. " +
+			"This could be caused by the use of a version of the protocol which is not supported, or may be an incompatibility between the client and " +
+			"server implementations. "}
 }
 
 // faultByCode answers with one of the known faults; an unknown code becomes a plain Windows error.

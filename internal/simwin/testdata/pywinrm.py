@@ -21,7 +21,7 @@ def send(p, shell, command, data, end):
 
 def visit(want):
     p = Protocol(endpoint=want["endpoint"], transport=want["transport"], username=want["user"], password=want["password"],
-                 ca_trust_path=want.get("ca"), message_encryption=want["encryption"])
+                 ca_trust_path=want.get("ca"), cert_pem=want.get("cert"), cert_key_pem=want.get("key"), message_encryption=want["encryption"])
     shell = p.open_shell(codepage=65001, noprofile=True)
     command = p.run_command(shell, want["program"], ["one", '"two  three"'], console_mode_stdin=False, skip_cmd_shell=True)
     data = base64.b64decode(want["input"])
