@@ -53,21 +53,19 @@ type pywinrmResult struct {
 	Says   string `json:"says"`
 }
 
-// pywinrm makes a visit in a process of its own, with OpenSSL's legacy provider: MD4, which NTLM needs, is in no other.
-func pywinrm(t *testing.T, v pywinrmVisit) pywinrmResult {
+// pywinrm makes visits in a process of its own, with OpenSSL's legacy provider: MD4, which NTLM needs, is in no other.
+func pywinrm(t *testing.T, visits ...pywinrmVisit) []pywinrmResult {
 	t.Helper()
 	conf := filepath.Join(t.TempDir(), "openssl.cnf")
 	const providers = "openssl_conf = init\n[init]\nproviders = providers\n[providers]\ndefault = active\nlegacy = active\n[active]\nactivate = 1\n"
 	if err := os.WriteFile(conf, []byte(providers), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if v.Program == "" {
-		v.Program = powershell
+	for i := range visits {
+		set(&visits[i].Program, powershell)
+		set(&visits[i].Chunk, 100_000)
 	}
-	if v.Chunk == 0 {
-		v.Chunk = 100_000
-	}
-	want, err := json.Marshal(v)
+	want, err := json.Marshal(visits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,8 +77,8 @@ func pywinrm(t *testing.T, v pywinrmVisit) pywinrmResult {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("pywinrm: %v\n%s", err, stderr.String())
 	}
-	var got pywinrmResult
-	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+	var got []pywinrmResult
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil || len(got) != len(visits) {
 		t.Fatalf("pywinrm says %q: %v", stdout.String(), err)
 	}
 	return got
@@ -123,14 +121,18 @@ func noise(size int) []byte {
 // judgeVisits lets pywinrm make visits of several sizes, and returns how many requests it made.
 func judgeVisits(t *testing.T, s *Server, v pywinrmVisit, sealed bool) int {
 	t.Helper()
-	before := s.Stats().Requests
-	for _, size := range []int{0, 5, 200_000} {
+	before, sizes := s.Stats().Requests, []int{0, 5, 200_000}
+	var visits []pywinrmVisit
+	for _, size := range sizes {
 		v.Input = noise(size)
-		got := pywinrm(t, v)
+		visits = append(visits, v)
+	}
+	for i, got := range pywinrm(t, visits...) {
+		size := sizes[i]
 		if got.Failed != "" {
 			t.Fatalf("%d bytes: %s: %s", size, got.Failed, got.Says)
 		}
-		if !bytes.Equal(got.Stdout, v.Input) || got.Code != 0xFFFFFFFE || string(got.Stderr) != powershell+` one "two  three"` {
+		if !bytes.Equal(got.Stdout, visits[i].Input) || got.Code != 0xFFFFFFFE || string(got.Stderr) != powershell+` one "two  three"` {
 			t.Errorf("%d bytes: %d came back, with %q and exit code %d", size, len(got.Stdout), got.Stderr, got.Code)
 		}
 		if got.Sealed != sealed {
@@ -161,11 +163,11 @@ func TestJudgeBasic(t *testing.T) {
 	v.Encryption = "auto"
 	requests += judgeVisits(t, s, v, false)
 	v.Password = "wrong"
-	if got := pywinrm(t, v); got.Failed != "credentials" || s.Stats().FailedLogons["admin"] != 1 {
+	if got := pywinrm(t, v)[0]; got.Failed != "credentials" || s.Stats().FailedLogons["admin"] != 1 {
 		t.Errorf("%s: %s; %v", got.Failed, got.Says, s.Stats().FailedLogons)
 	}
 	v.Password, v.Program = "right", `C:\nosuch.exe`
-	if got := pywinrm(t, v); got.Failed != "fault" {
+	if got := pywinrm(t, v)[0]; got.Failed != "fault" {
 		t.Errorf("%s: %s", got.Failed, got.Says)
 	}
 	summary.Line(t, "simwin: pywinrm made 6 visits with Basic in TLS, %d requests", requests)
@@ -185,13 +187,13 @@ func TestJudgeNTLM(t *testing.T) {
 	}
 	for account, user := range map[string]string{"admin": "admin", `CORP\svc`: `corp\svc`, `corp\nobody`: `CORP\nobody`} {
 		v := pywinrmVisit{Endpoint: s.URL(), Transport: "ntlm", User: user, Password: "wrong", Encryption: "always"}
-		if got := pywinrm(t, v); got.Failed != "credentials" || s.Stats().FailedLogons[account] != 1 {
+		if got := pywinrm(t, v)[0]; got.Failed != "credentials" || s.Stats().FailedLogons[account] != 1 {
 			t.Errorf("%s: %s: %s; %v", account, got.Failed, got.Says, s.Stats().FailedLogons)
 		}
 	}
 	// Windows takes no messages that are not sealed
 	v := pywinrmVisit{Endpoint: s.URL(), Transport: "ntlm", User: "admin", Password: "right", Encryption: "never"}
-	if got := pywinrm(t, v); got.Failed != "transport" || !strings.HasPrefix(got.Says, "500 ") {
+	if got := pywinrm(t, v)[0]; got.Failed != "transport" || !strings.HasPrefix(got.Says, "500 ") {
 		t.Errorf("%s: %s", got.Failed, got.Says)
 	}
 	summary.Line(t, "simwin: pywinrm made 9 visits with sealed NTLM, %d requests", requests)
@@ -226,7 +228,7 @@ func TestJudgeCertificate(t *testing.T) {
 	issue("svc@corp.example")
 	requests := judgeVisits(t, s, v, false)
 	issue("svc@else.example")
-	if got := pywinrm(t, v); got.Failed != "credentials" || len(s.Stats().FailedLogons) != 0 {
+	if got := pywinrm(t, v)[0]; got.Failed != "credentials" || len(s.Stats().FailedLogons) != 0 {
 		t.Errorf("%s: %s; %v", got.Failed, got.Says, s.Stats().FailedLogons)
 	}
 	summary.Line(t, "simwin: pywinrm made 3 visits with a certificate, %d requests", requests)

@@ -1,5 +1,5 @@
-# One visit by pywinrm: open a shell, start a program, send its input, receive its output, close.
-# Standard input is a JSON object with what is wanted; standard output gets one with what came of it.
+# Visits by pywinrm: open a shell, start a program, send its input, receive its output, close.
+# Standard input is a list in JSON of what is wanted; standard output gets one of what came of each.
 import base64, json, sys
 
 import xmltodict
@@ -35,13 +35,15 @@ def visit(want):
             "sealed": p.transport.encryption is not None}
 
 
-want = json.load(sys.stdin)
-try:
-    got = visit(want)
-except InvalidCredentialsError as e:
-    got = {"failed": "credentials", "says": str(e)}
-except WinRMTransportError as e:
-    got = {"failed": "transport", "says": "%s %s" % (e.code, e.message)}
-except WinRMError as e:
-    got = {"failed": "fault", "says": str(e)}
-json.dump(got, sys.stdout)
+def attempt(want):
+    try:
+        return visit(want)
+    except InvalidCredentialsError as e:
+        return {"failed": "credentials", "says": str(e)}
+    except WinRMTransportError as e:
+        return {"failed": "transport", "says": "%s %s" % (e.code, e.message)}
+    except WinRMError as e:
+        return {"failed": "fault", "says": str(e)}
+
+
+json.dump([attempt(want) for want in json.load(sys.stdin)], sys.stdout)
