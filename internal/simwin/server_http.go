@@ -159,7 +159,7 @@ func (x *call) serve() *reply {
 	if x.http.Method != http.MethodPost {
 		return &reply{status: http.StatusMethodNotAllowed, header: http.Header{"Allow": {"POST"}}, close: true}
 	}
-	if x.tooLarge {
+	if x.tooLarge { // as public clients report it, and wsmerror.h has it (HTTP_REQUEST_TOO_LARGE_STATUS)
 		return &reply{status: http.StatusRequestEntityTooLarge, close: true}
 	}
 	if x.request != nil && x.request.identify && strings.EqualFold(x.http.Header.Get("WSMANIDENTIFY"), "unauthenticated") {
@@ -210,38 +210,47 @@ func (x *call) service() *reply {
 	if a == nil {
 		x.drop()
 	}
-	r := x.envelope(a)
-	if x.request.maxSize > 0 && len(r.body) > x.request.maxSize {
-		return x.envelope(faultAnswer(faultTooLarge))
-	}
-	return r
+	return x.envelope(a)
 }
 
 func (x *call) identify(version string, offers []string) *reply {
-	return x.soap(http.StatusOK, identifyAnswer(version, offers))
+	return x.soap(http.StatusOK, encodeText(identifyAnswer(version, offers), x.request.charset))
 }
 
-// envelope is a SOAP answer; a fault is HTTP 500.
+// envelope is a SOAP answer; a fault is HTTP 500. One that is larger than the client takes becomes a fault.
 func (x *call) envelope(a *answer) *reply {
-	status, activity := http.StatusOK, newID()
-	if a.fault != nil {
-		status = http.StatusInternalServerError
+	message := x.message(a)
+	if r := x.request; a.fault == nil && r != nil && r.maxSize > 0 && len(message) > r.maxSize {
+		a = faultAnswer(faultTooLarge(len(message), r.maxSize))
+		message = x.message(a)
 	}
+	if a.fault != nil {
+		return x.soap(http.StatusInternalServerError, message)
+	}
+	return x.soap(http.StatusOK, message)
+}
+
+// message is an answer as its request was written, in its character set.
+func (x *call) message(a *answer) []byte {
+	activity, to := newID(), "//"+x.http.Host
 	if x.s.options.Old {
 		activity = ""
 	}
-	to := "//" + x.http.Host
 	if x.request != nil && x.request.to != "" {
 		to = x.request.to
 	}
-	return x.soap(status, a.envelope(x.request, hostOf(to, x.s.options.Host), activity))
+	message := a.envelope(x.request, hostOf(to, x.s.options.Host), activity)
+	if x.request == nil {
+		return message
+	}
+	return encodeText(message, x.request.charset)
 }
 
-// soap writes a message as its request was written: its character set, sealed or not.
+// soap answers with a message, sealed as its request was.
 func (x *call) soap(status int, message []byte) *reply {
 	r := &reply{status: status, contentType: soapType, body: message}
 	if x.request != nil && x.request.charset != utf8Charset {
-		r.contentType, r.body = "application/soap+xml;charset=UTF-16", encodeText(message, x.request.charset)
+		r.contentType = "application/soap+xml;charset=UTF-16"
 	}
 	if x.sealer == nil {
 		return r

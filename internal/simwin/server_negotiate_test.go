@@ -141,6 +141,28 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
+// TestSealedAnswerTooLarge: the fault in place of an answer is the next sealed message, and the connection goes on.
+func TestSealedAnswerTooLarge(t *testing.T) {
+	s := start(t, echo, func(o *Options) { plainHTTP(o); withNTLM(t, o) })
+	ch, err := ntlmClient(t, s, "admin", "right").Dial(t.Context(), ws1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ch.Close()
+	c := dial(t, s)
+	c.maxSize = 8192
+	large := c.envelope(actionCreate, "", `<rsp:Shell><rsp:WorkingDirectory>`+strings.Repeat("x", 8000)+`</rsp:WorkingDirectory></rsp:Shell>`)
+	for _, k := range []struct {
+		message, holds string
+		status         int
+	}{{large, `Code="2150858824"`, 500}, {large, `exceeds the maximum envelope size that is allowed (8192)`, 500}, {c.envelope(actionCreate, "", `<rsp:Shell/>`), "<rsp:ShellId>", 200}} {
+		answer, status, err := ch.Post(t.Context(), []byte(k.message))
+		if err != nil || status != k.status || !strings.Contains(string(answer), k.holds) {
+			t.Errorf("HTTP %d, %v: %s", status, err, answer)
+		}
+	}
+}
+
 func TestAccountOf(t *testing.T) {
 	o := Options{Domain: "corp.example", NetBIOS: "CORP"}
 	for peer, want := range map[string]string{"svc@CORP.EXAMPLE": `CORP\svc`, "svc@ELSE.EXAMPLE": "svc@ELSE.EXAMPLE", "admin": "admin", `CORP\svc`: `CORP\svc`} {

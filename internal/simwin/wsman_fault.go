@@ -160,8 +160,6 @@ var (
 		reason: "The WS-Management service does not support the character set used in the request. Change the request to use UTF-8 or UTF-16. "}
 	faultMinEnvelope = &soapFault{code: codeMinEnvelope, sender: true, subcode: "w:EncodingLimit", detail: "MinimumEnvelopeLimit",
 		reason: "The WS-Management service cannot process the request because the envelope size in the request is too small. "}
-	faultTooLarge = &soapFault{code: codeMaxEnvelopeExceeded, sender: true, subcode: "w:EncodingLimit", detail: "MaxEnvelopeSizeExceeded",
-		reason: "The response that the WS-Management service computed exceeds the maximum envelope size in the request. "}
 	faultURILimit = &soapFault{code: codeURILimit, sender: true, subcode: "w:EncodingLimit", detail: "URILimit",
 		reason: "The URI is longer than the maximum length allowed. "}
 	faultAddressingMode = &soapFault{code: codeAddressingMode, sender: true, subcode: "w:UnsupportedFeature", detail: "AddressingMode",
@@ -227,6 +225,13 @@ var (
 		reason: "The WS-Management service is busy servicing other requests. Retry later. "}
 )
 
+// faultTooLarge has the text of a public report (ArcGIS' DSC modules, issue 688); that it goes with this code is wsmerror.h's.
+func faultTooLarge(size, limit int) *soapFault {
+	return &soapFault{code: codeMaxEnvelopeExceeded, sender: true, subcode: "w:EncodingLimit", detail: "MaxEnvelopeSizeExceeded",
+		reason: fmt.Sprintf("The WS-Management service cannot process the request. The computed response packet size (%d) exceeds the maximum envelope "+
+			"size that is allowed (%d). ", size, limit)}
+}
+
 func faultMaxShells(limit int) *soapFault {
 	return &soapFault{code: codeMaxShells, sender: true, subcode: "w:QuotaLimit",
 		reason: fmt.Sprintf("The WS-Management service cannot process the request. This user is allowed a maximum number of %d concurrent shells, "+
@@ -279,7 +284,7 @@ func faultNotUnderstood(name string) *soapFault {
 // faultByCode answers with one of the known faults; an unknown code becomes a plain Windows error.
 func faultByCode(code uint32) *soapFault {
 	known := []*soapFault{faultAccessDenied, faultShellsNotAllowed, faultTimedOut, faultAborted, faultCommandsPerShell, faultBadParameter,
-		faultFileNotFound, faultSchema, faultResource, faultTooLarge, faultDifferentToken, faultMaxShells(30), faultMaxOperations(1500),
+		faultFileNotFound, faultSchema, faultResource, faultTooLarge(976820, 512000), faultDifferentToken, faultMaxShells(30), faultMaxOperations(1500),
 		faultMaxShellUsers, faultUserQuota, faultSystemQuota, faultQuotaLimit}
 	for _, f := range known {
 		if f.code == code {
