@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,8 +20,11 @@ import (
 	"strings"
 	"testing"
 
+	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/internal/krblab"
 	"github.com/photopush/photopush/internal/summary"
+	"github.com/photopush/photopush/winrm"
 )
 
 // python is Debian's, which has Debian's modules, whatever else is in the path.
@@ -232,6 +236,92 @@ func TestJudgeCertificate(t *testing.T) {
 		t.Errorf("%s: %s; %v", got.Failed, got.Says, s.Stats().FailedLogons)
 	}
 	summary.Line(t, "simwin: pywinrm made 3 visits with a certificate, %d requests", requests)
+}
+
+// TestNegotiateTakesBoth: one scheme takes tickets of a real KDC and NTLM, and both are one account; the scheme Kerberos takes tickets that are
+// not in SPNEGO.
+func TestNegotiateTakesBoth(t *testing.T) {
+	kdc := krblab.New(t)
+	kdc.AddUser("svc", "domain")
+	keys, err := os.ReadFile(kdc.Keytab("HTTP/" + ws1.Host))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kerberos, err := gss.NewKerberosAcceptor(keys, gss.AcceptorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, echo, func(o *Options) {
+		plainHTTP(o)
+		ntlm, err := NewNTLM(NTLMOptions{Host: o.Host, Domain: o.Domain, NetBIOS: "CORP", Users: o.Users})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.NetBIOS, o.Limits.MaxShellsPerUser = "CORP", 3
+		o.Mechanisms = []Mechanism{NewNegotiate(&gss.Acceptor{Kerberos: kerberos, NTLM: ntlm}, nil), NewKerberos("Kerberos", kerberos, nil)}
+	})
+	tickets := labTickets(t, kdc)
+	for _, c := range []*winrm.Client{
+		kerberosClient(t, s, tickets, "negotiate"), kerberosClient(t, s, tickets, "kerberos"), ntlmClient(t, s, `CORP\svc`, "domain"),
+	} {
+		session, err := c.Open(t.Context(), ws1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := session.Run(t.Context(), powershell, []byte("input")); err != nil || string(out.Stdout) != "input" {
+			t.Errorf("%q, %v", out.Stdout, err)
+		}
+	}
+	if owners := shellOwners(s); !slices.Equal(owners, []string{`CORP\svc`, `CORP\svc`, `CORP\svc`}) {
+		t.Errorf("the shells are those of %v", owners)
+	}
+	if _, err := ntlmClient(t, s, `CORP\svc`, "domain").Open(t.Context(), ws1); photopush.ReasonOf(err) != photopush.Quota {
+		t.Errorf("a fourth shell: %v", err)
+	}
+	for bare, want := range map[bool]int{false: 401, true: 200} {
+		g, err := tickets.Initiate(t.Context(), gss.Target{SPNs: []string{"HTTP/" + ws1.Host}, Bare: bare})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, _, err := g.Step(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &sealedClient{client: dial(t, s)}
+		res, _ := c.send("", http.Header{"Authorization": {"Kerberos " + base64.StdEncoding.EncodeToString(token)}})
+		if res.StatusCode != want {
+			t.Errorf("a bare ticket (%v) under Kerberos: HTTP %d, want %d", bare, res.StatusCode, want)
+		}
+	}
+}
+
+func labTickets(t *testing.T, kdc *krblab.KDC) *gss.Kerberos {
+	t.Helper()
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("domain"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := gss.DefaultKerberosConfig()
+	cfg.Realm, cfg.KDCs = krblab.Realm, []string{kdc.Addr}
+	tickets, err := gss.NewKerberos(cfg, gss.KerberosAccount{User: "svc", Password: photopush.Secret{File: password}}, gss.KerberosOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tickets
+}
+
+func kerberosClient(t *testing.T, s *Server, tickets *gss.Kerberos, header string) *winrm.Client {
+	t.Helper()
+	cfg := winrm.DefaultConfig()
+	cfg.User, cfg.PasswordFile, cfg.KerberosHeader = "svc", "unused", header
+	c, err := winrm.New(cfg, winrm.Options{Kerberos: tickets, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, s.Addr())
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
 }
 
 // TestJudgeNTLMForms: gss-ntlmssp signs in by bare messages and in SPNEGO, and the workstation takes its sealed message with the last token, or
