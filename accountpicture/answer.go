@@ -40,6 +40,8 @@ type Answer struct {
 	Inventory *photopush.Inventory // of TakeInventory; Taken is zero
 	Truncated bool                 // the inventory has more profiles, users or files than are listed
 
+	Access *Access // of Check
+
 	SID     photopush.SID
 	File    string            // of PutFile
 	SHA256  string            // of PutFile: of the file as read back
@@ -48,6 +50,14 @@ type Answer struct {
 	Values  []photopush.Value // of SetValues: as read back
 	Deleted []string          // of DeleteFiles: files that are gone
 	Kept    []string          // of DeleteFiles: files that could not be deleted
+}
+
+// Access is what an account may do on a workstation, as Check found it.
+type Access struct {
+	Key     bool            // the key UsersKey is there, and users' keys can be made in it; false where it is missing and can be made itself
+	Users   int             // users with a key, at most 1,000
+	Refused []photopush.SID // those of them whose key could not be opened to set values, ascending
+	Folder  bool            // our folder for pictures is there
 }
 
 // ErrNoAnswer is in the chain when standard output holds no complete answer: the script did not run to its end.
@@ -123,6 +133,7 @@ func parseLine(line []byte) (Answer, error) {
 
 var parsers = map[string]func(line []byte) (Answer, error){
 	TakeInventory{}.Name(): parseInventory,
+	Check{}.Name():         parseCheck,
 	PutFile{}.Name():       parsePutFile,
 	SetValues{}.Name():     parseSetValues,
 	DeleteFiles{}.Name():   parseDeleteFiles,
@@ -152,7 +163,7 @@ var failureReasons = []photopush.Reason{photopush.Conflict, photopush.Denied, ph
 	photopush.Unsupported, photopush.Script, photopush.ConstrainedLanguage}
 
 var (
-	verbForm  = regexp.MustCompile(`\A(start|input|inventory|put_file|set_values|delete_files)\z`)
+	verbForm  = regexp.MustCompile(`\A(start|input|inventory|check|put_file|set_values|delete_files)\z`)
 	whereForm = regexp.MustCompile(`\A[A-Za-z-]{1,32}\z`)
 )
 
@@ -172,6 +183,24 @@ func parseFailure(line []byte) (Answer, error) {
 		fault(slices.Contains(failureReasons, w.Reason), "the reason is %q", cut(string(w.Reason), 40)),
 		fault(whereForm.MatchString(w.Where), "the place is %q", cut(w.Where, 40)))
 	return Answer{Verb: w.Verb, Reason: w.Reason, HResult: w.HResult, Where: w.Where, Message: clean(w.Message, maxMessage)}, err
+}
+
+func parseCheck(line []byte) (Answer, error) {
+	var w struct {
+		envelope
+		Key     bool            `json:"key"`
+		Users   int             `json:"users"`
+		Refused []photopush.SID `json:"refused"`
+		Folder  bool            `json:"folder"`
+	}
+	if err := strictly(line, &w); err != nil {
+		return Answer{}, err
+	}
+	err := fault(w.Users >= len(w.Refused) && w.Users <= maxPerson, "%d users, of whom %d are refused", w.Users, len(w.Refused))
+	for i, sid := range w.Refused {
+		err = errors.Join(err, isUser(sid), fault(i == 0 || w.Refused[i-1] < sid, "the users are not in order"))
+	}
+	return Answer{Access: &Access{Key: w.Key, Users: w.Users, Refused: w.Refused, Folder: w.Folder}}, err
 }
 
 func parsePutFile(line []byte) (Answer, error) {

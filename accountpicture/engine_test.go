@@ -71,6 +71,9 @@ func (e engine) seed(t *testing.T, s golden.State) {
 	for _, k := range slices.Concat(golden.Standard.Keys, s.Keys) {
 		writeKey(&reg, k)
 	}
+	for _, path := range s.Missing {
+		fmt.Fprintf(&reg, "[-%s]\n", strings.Replace(path, "HKLM", "HKEY_LOCAL_MACHINE", 1))
+	}
 	for _, f := range s.Folders {
 		if err := os.MkdirAll(e.HostPath(f), 0o755); err != nil {
 			t.Fatal(err)

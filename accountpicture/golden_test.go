@@ -74,7 +74,9 @@ func grouped(pairs []golden.Pair) [][]golden.Pair {
 
 // alike tells whether a workstation is the same in both states, but for what an override plays.
 func alike(a, b golden.State) bool {
-	text := func(s golden.State) string { return fmt.Sprint(s.Keys, s.Folders, s.Files, s.KeyDescriptors, s.Held) }
+	text := func(s golden.State) string {
+		return fmt.Sprint(s.Keys, s.Folders, s.Files, s.KeyDescriptors, s.Missing, s.Held)
+	}
 	return text(a) == text(b)
 }
 

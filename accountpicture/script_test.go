@@ -156,7 +156,8 @@ func (e engine) testThreeRuns(t *testing.T) {
 		t.Errorf("nobody did it: %q", said)
 	}
 	for _, s := range said {
-		if s != "true  " && s != "false conflict lock" && s != "false conflict state" {
+		// the first two may also meet where the folders are made: Wine's stand-in refuses to make one that is there by now
+		if s != "true  " && s != "false conflict lock" && s != "false conflict state" && s != "false conflict New-SecureFolder" {
 			t.Errorf("a run said %q", s)
 		}
 	}

@@ -14,13 +14,16 @@ import (
 // A Verb is one thing that the script is asked to do. docs/script.md says what each does and expects.
 type Verb interface {
 	Name() string        // as the script knows it
-	User() photopush.SID // whose picture it is about; empty for the inventory
+	User() photopush.SID // whose picture it is about; empty for the workstation as a whole
 	Changes() bool       // whether it may write
 	lines() ([]string, error)
 }
 
 // TakeInventory asks what is there.
 type TakeInventory struct{}
+
+// Check asks whether a push could do its work: whether the keys may be written, and whether the folders are safe. It changes nothing.
+type Check struct{}
 
 // PutFile puts one picture file there. It changes nothing when a file of that name exists.
 type PutFile struct {
@@ -59,6 +62,9 @@ const rungPlain = "plain"
 func (TakeInventory) Name() string        { return "inventory" }
 func (TakeInventory) User() photopush.SID { return "" }
 func (TakeInventory) Changes() bool       { return false }
+func (Check) Name() string                { return "check" }
+func (Check) User() photopush.SID         { return "" }
+func (Check) Changes() bool               { return false }
 func (PutFile) Name() string              { return "put_file" }
 func (v PutFile) User() photopush.SID     { return v.SID }
 func (PutFile) Changes() bool             { return true }
@@ -75,6 +81,7 @@ var (
 )
 
 func (v TakeInventory) lines() ([]string, error) { return []string{v.Name()}, nil }
+func (v Check) lines() ([]string, error)         { return []string{v.Name()}, nil }
 
 func (v PutFile) lines() ([]string, error) {
 	n, ok := ParseFileName(v.File)

@@ -17,6 +17,7 @@
 //	link PATH                      a folder that is there is a reparse point
 //	held PATH                      somebody else has that file open for himself alone, during the run
 //	keydescriptor KEY = SDDL       the DACL of a key that is there
+//	missing KEY                    a key of the standard workstation is not there
 //	fault EFFECT N HRESULT         the N-th call of the effect does nothing but fail with an IOException of that HRESULT
 //
 // The start is put on a standard workstation (Standard), which has no key below AccountPicture\Users and no folder of ours. The end names
@@ -66,6 +67,7 @@ type State struct {
 
 	Descriptors    map[string]string // SDDL of folders, by path
 	KeyDescriptors map[string]string // SDDL of keys, by path
+	Missing        []string          // keys
 	Links          []string
 	Held           []string
 	Faults         []Fault

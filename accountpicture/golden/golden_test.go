@@ -1,6 +1,7 @@
 package golden
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -12,6 +13,7 @@ file {pictures}\{u1}\{name a96} = a96
 key {users}\{u1}
   Image96 sz C:\x
 held {home}\State\lock
+missing {users}\{u2}
 fault Set-PictureValue 2 0x80070005
 -- input --
 set_values	{u1}	{state u1}	plain	Image96={name a96}
@@ -38,6 +40,9 @@ func TestParse(t *testing.T) {
 	}
 	if stateOf(p.Start, sid) != before || stateOf(p.Start, sid) == stateOf(p.End, sid) || stateOf(State{}, sid) != "absent" {
 		t.Errorf("states %s and %s", stateOf(p.Start, sid), stateOf(p.End, sid))
+	}
+	if want := []string{UsersKey + `\` + User(2)}; !slices.Equal(p.Start.Missing, want) {
+		t.Errorf("missing are %v, want %v", p.Start.Missing, want)
 	}
 	if len(p.Start.Held) != 1 || p.Start.Held[0] != Lock || len(p.Start.Faults) != 1 || p.Start.Faults[0] != (Fault{"Set-PictureValue", 2, 0x80070005}) {
 		t.Errorf("in the way are %v and %v", p.Start.Held, p.Start.Faults)

@@ -56,6 +56,8 @@ func (x *expansion) line(s *State, line string) {
 		s.Descriptors[left] = right
 	case "keydescriptor":
 		s.KeyDescriptors[left] = right
+	case "missing":
+		s.Missing = append(s.Missing, rest)
 	case "link":
 		s.Links = append(s.Links, rest)
 	case "held":

@@ -61,6 +61,9 @@ func seed(t *testing.T, m *Machine, s golden.State) {
 			m.SetValue(k.Path, v.Name, registryValue(t, v))
 		}
 	}
+	for _, path := range s.Missing {
+		m.DeleteKey(path)
+	}
 	for path, sddl := range s.KeyDescriptors {
 		check(t, m.SecureKey(path, sddl))
 	}

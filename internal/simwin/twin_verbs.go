@@ -38,7 +38,7 @@ type verb struct {
 	base64 string // the lines after put_file, joined, through the line with a single dot
 }
 
-var verbNames = []string{"inventory", "put_file", "set_values", "delete_files"}
+var verbNames = []string{"inventory", "check", "put_file", "set_values", "delete_files"}
 
 // readVerbs splits what stands after the script.
 func readVerbs(lines []string) []verb {
@@ -63,6 +63,8 @@ func (p *process) invoke(ctx context.Context, v verb) (object, error) {
 	switch v.name {
 	case "inventory":
 		return p.inventory(ctx, v.fields)
+	case "check":
+		return p.check(ctx, v.fields)
 	case "put_file":
 		return p.putFile(ctx, v)
 	case "set_values":
@@ -93,7 +95,7 @@ func (p *process) findRoots() error {
 func (p *process) lock(ctx context.Context) error {
 	folder := p.home + `\State`
 	path := folder + `\lock`
-	if slices.ContainsFunc(p.verbs, func(v verb) bool { return v.name != "inventory" && v.name != "input" }) {
+	if slices.ContainsFunc(p.verbs, func(v verb) bool { return strings.Contains(v.name, "_") }) {
 		if err := p.safePath(ctx, folder, stateFolderSDDL); err != nil {
 			return err
 		}
@@ -262,7 +264,7 @@ func (p *process) complete(ctx context.Context, folder, file string) error {
 // pictureKey opens the key of a user to set values with; it is made when there is none.
 func (p *process) pictureKey(ctx context.Context, sid string) (*keyHandle, error) {
 	p.where = "open-key"
-	key, err := p.m.openKey(pictureUsersKey+`\`+sid, keySetValue|keyQueryValue)
+	key, err := p.openPictureKey(sid)
 	if key != nil || err != nil {
 		return key, err
 	}
@@ -272,6 +274,11 @@ func (p *process) pictureKey(ctx context.Context, sid string) (*keyHandle, error
 		return err
 	}, nil)
 	return key, err
+}
+
+// openPictureKey opens the key of a user to set values with; nil when there is none.
+func (p *process) openPictureKey(sid string) (*keyHandle, error) {
+	return p.m.openKey(pictureUsersKey+`\`+sid, keySetValue|keyQueryValue)
 }
 
 func (p *process) deleteFiles(ctx context.Context, f []string) (object, error) {
