@@ -72,7 +72,12 @@ func (e *notOfferedError) Error() string {
 	if e.offers != "" {
 		offers = "offers only " + e.offers
 	}
-	return "the WinRM service " + offers + "; allow " + e.want + " there (winrm/config/service/auth), or choose another auth"
+	return "the WinRM service " + offers + "; " + e.Remedy()
+}
+
+// Remedy is what to do about it.
+func (e *notOfferedError) Remedy() string {
+	return "allow " + e.want + " there (winrm/config/service/auth), or choose another auth"
 }
 
 // offered tells whether the WWW-Authenticate fields offer the scheme. Windows sends a field for each; what joins them into one (RFC 9110, 11.6.1) must not

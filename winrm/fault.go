@@ -35,10 +35,18 @@ func (f *Fault) Error() string {
 			break
 		}
 	}
-	if k := known(f.Code); k != nil && k.remedy != "" {
-		b.WriteString("; " + k.remedy)
+	if remedy := f.Remedy(); remedy != "" {
+		b.WriteString("; " + remedy)
 	}
 	return b.String()
+}
+
+// Remedy is what to do about it, where the sentence of its Reason does not say that; it ends the text of Error. Empty for nothing.
+func (f *Fault) Remedy() string {
+	if k := known(f.Code); k != nil {
+		return k.remedy
+	}
+	return ""
 }
 
 // Reason is what the fault means for what happens next; Internal for one that is not known.

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/internal/krblab"
@@ -105,6 +107,37 @@ func TestKerberosVisit(t *testing.T) {
 				t.Errorf("the KDC issued %d and %d tickets for two visits, want 1 and 1", as, tgs)
 			}
 		})
+	}
+}
+
+// TestKerberosTrace: there is no step of TLS, and the sign-in tells whose ticket it was. What fails at the KDC or with the ticket is the sign-in.
+func TestKerberosTrace(t *testing.T) {
+	l := newKerberosLab(t, "negotiate", testHost)
+	var steps trace
+	s, err := l.client.Open(steps.in(t.Context()), photopush.Workstation{Name: "PC1", Host: testHost})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{StepConnect, StepSignIn, StepShell}, steps.lines()); diff != "" {
+		t.Fatalf("steps (-want +got):\n%s", diff)
+	}
+	if got, want := steps[1].Detail, "kerberos as svc-push, HTTP/"+testHost; got != want {
+		t.Errorf("the sign-in says %q, want %q", got, want)
+	}
+	for host, want := range map[string][]string{
+		"pc1":              {StepSignIn + " dns"}, // nobody was dialled: a short name has no key
+		"pc7.corp.example": {StepConnect, StepSignIn + " " + string(photopush.WrongHost)},
+	} {
+		var steps trace
+		if _, err := l.client.Open(steps.in(t.Context()), photopush.Workstation{Host: host}); err == nil {
+			t.Fatalf("%s has been opened", host)
+		}
+		if diff := cmp.Diff(want, steps.lines()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", host, diff)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type link struct {
 	address  string // host:port
 	log      *slog.Logger
 	security security
+	progress *progress // of an Open that is traced
 
 	mu   sync.Mutex // guards wire against cut
 	wire *wire      // nil before connecting and after a loss
@@ -60,17 +61,20 @@ func (l *link) url() string { return l.client.cfg.Transport + "://" + l.address 
 func (l *link) connect(ctx context.Context) error {
 	prepared, err := l.client.mechanism.prepare(l.host)
 	if err != nil {
+		l.progress.skip(StepConnect, StepSignIn)
 		return err
 	}
 	raw, err := l.dial(ctx)
 	if err != nil {
 		return err
 	}
+	l.progress.dialled(raw)
 	maxBody := int(l.client.cfg.MaxEnvelope) + 16<<10 // sealing and framing add to the envelope
 	w, err := newWire(ctx, raw, l.tlsConfig(prepared), l.address, l.client.cfg.RequestTimeout, maxBody)
 	if err != nil {
 		return l.handshakeFailure(ctx, err)
 	}
+	l.progress.shaken(w.state())
 	l.mu.Lock()
 	l.wire = w
 	l.mu.Unlock()
@@ -80,7 +84,11 @@ func (l *link) connect(ctx context.Context) error {
 	if l.security, err = l.client.mechanism.begin(ctx, peer{host: l.host, tls: w.state()}); err != nil {
 		return err
 	}
-	return l.establish(ctx)
+	err = l.establish(ctx)
+	if _, ok := l.security.(*negotiated); ok && err == nil { // the other mechanisms sign in with the first message
+		l.signedIn()
+	}
+	return err
 }
 
 // establish makes the security context, within the time that one request may take. Whatever goes wrong, no message was processed.
@@ -181,6 +189,7 @@ func (l *link) unseal(a *answer) ([]byte, error) {
 	case !isSOAP(a) || isBlank(body):
 		return nil, &statusError{a.status}
 	}
+	l.signedIn()
 	return body, nil
 }
 

@@ -36,10 +36,12 @@ func (c *Client) newSession(w photopush.Workstation) (*Session, error) {
 
 // open connects and creates the shell. What may have been created in vain is deleted, quickly when ctx has ended.
 func (s *Session) open(ctx context.Context) error {
+	s.progress = newProgress(ctx)
 	err := s.connect(ctx)
 	if err == nil {
 		s.sweep(ctx)
 		if err = s.create(ctx); err == nil {
+			s.progress.pass(StepShell, "")
 			return nil
 		}
 		if mayBeDone(err) {
@@ -47,7 +49,9 @@ func (s *Session) open(ctx context.Context) error {
 		}
 	}
 	s.end()
-	return s.failure("open shell on", err)
+	err = s.failure("open shell on", err)
+	s.progress.fail(err)
+	return err
 }
 
 func (s *Session) discard(ctx context.Context) {
