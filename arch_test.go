@@ -36,7 +36,7 @@ var imports = map[string][]string{
 var testImports = map[string][]string{
 	"accountpicture":  {"accountpicture/golden", "internal/simwin", "internal/winelab"},
 	"gss":             {"internal/krblab"},
-	"doctor":          {"internal/simwin", "internal/winelab"},
+	"doctor":          {"gss", "internal/krblab", "internal/simwin", "internal/winelab"},
 	"winrm":           {"accountpicture", "internal/farend", "internal/krblab", "internal/simwin"},
 	"winrm/masterzen": {"gss", "internal/badge", "internal/farend", "internal/krblab", "internal/simwin", "photo", "visit"},
 	"directory":       {"internal/simad", "internal/sambalab"},

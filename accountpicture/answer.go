@@ -27,7 +27,7 @@ const (
 
 // An Answer is what the script says of one verb. Only the fields of that verb are set.
 type Answer struct {
-	Verb string // as the verb's Name; "input" for a line that was none, "start" when the script did not run
+	Verb string // as the verb's Name; "input" for a line that was none, Start when the script did not run
 	OK   bool
 
 	// Of a failure: why, in our word; the HRESULT of the error, 0 for a guard or an expected state that did not hold; the step, a fixed
@@ -59,6 +59,9 @@ type Access struct {
 	Refused []photopush.SID // those of them whose key could not be opened to set values, ascending
 	Folder  bool            // our folder for pictures is there
 }
+
+// Start stands for a verb in the answer of a script that did not run: the language is constrained, or something blocks it.
+const Start = "start"
 
 // ErrNoAnswer is in the chain when standard output holds no complete answer: the script did not run to its end.
 var ErrNoAnswer = errors.New("no complete answer on standard output")

@@ -27,6 +27,9 @@ func (f *Failure) Error() string {
 	return s
 }
 
+// UnsafeFolder tells whether a folder on the way to the pictures is not safe, or could not be judged.
+func (f *Failure) UnsafeFolder() bool { return f.Answer.Where == "guard" }
+
 // FailedUser is the user whose verb failed; false when err is something else, or concerns the whole workstation.
 func FailedUser(err error) (photopush.SID, bool) {
 	f, ok := errors.AsType[*Failure](err)

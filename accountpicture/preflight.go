@@ -18,9 +18,14 @@ const (
 // Preflight says why no picture could be shown there, as a *photopush.Error: Unsupported, BlockedPolicy. Whether a server or a
 // hybrid-joined machine should have pictures is for want to decide; room on the disk is seen to by Plan.
 func Preflight(inv *photopush.Inventory) error {
-	refuse := func(reason photopush.Reason, format string, args ...any) error {
-		return &photopush.Error{Reason: reason, Op: "check the workstation", Err: fmt.Errorf(format, args...)}
+	if err := PreflightSystem(inv); err != nil {
+		return err
 	}
+	return PreflightPolicy(inv)
+}
+
+// PreflightSystem is the part of Preflight that is about versions: Unsupported.
+func PreflightSystem(inv *photopush.Inventory) error {
 	major, minor := engineVersion(inv.PowerShell)
 	switch {
 	case inv.Build < minBuild:
@@ -29,10 +34,20 @@ func Preflight(inv *photopush.Inventory) error {
 		return refuse(photopush.Unsupported, "its PowerShell is %q, want 5.1 or later", inv.PowerShell)
 	case major == 5 && inv.NETRelease < minNET: // later ones bring their own .NET
 		return refuse(photopush.Unsupported, "its .NET Framework has the release number %d, want %d (4.6.2) or later", inv.NETRelease, minNET)
-	case inv.DefaultTile:
+	}
+	return nil
+}
+
+// PreflightPolicy is the part of Preflight that is about group policy: BlockedPolicy.
+func PreflightPolicy(inv *photopush.Inventory) error {
+	if inv.DefaultTile {
 		return refuse(photopush.BlockedPolicy, "UseDefaultTile is set")
 	}
 	return nil
+}
+
+func refuse(reason photopush.Reason, format string, args ...any) error {
+	return &photopush.Error{Reason: reason, Op: "check the workstation", Err: fmt.Errorf(format, args...)}
 }
 
 // engineVersion reads the first two numbers of a version; 0 where there is none.

@@ -1,4 +1,5 @@
 // Package doctor looks at one workstation step by step, and says at which step it fails, why, and what to do. It changes nothing there.
+// A visit makes the same steps; what a visit does after them, writing, is left to it.
 package doctor
 
 import (
@@ -10,72 +11,89 @@ import (
 
 	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/accountpicture"
+	"github.com/photopush/photopush/winrm"
 )
 
-// The steps, in order.
+// The steps, in order. Each needs those before it.
 const (
-	Name     = "name"     // resolves
-	Shell    = "shell"    // connects, does the TLS handshake, signs in and opens a shell
-	Language = "language" // the script runs: no constrained language mode
-	System   = "system"   // Windows, PowerShell and .NET are new enough, and no policy hides pictures
+	Name           = "name"           // the host's name resolves
+	TCP            = "tcp"            // the port of WinRM takes a connection
+	TLS            = "tls"            // the certificate is trusted, and that of the host
+	Authentication = "authentication" // the account is accepted
+	Shell          = "shell"          // a shell is opened: the account is an administrator, and remote shells are allowed
+	Language       = "language"       // the script runs: it is not blocked, and the language mode is full
+	System         = "system"         // Windows, PowerShell and .NET are new enough
+	Policy         = "policy"         // no policy hides pictures
+	Rights         = "rights"         // the registry key of account pictures may be written
+	Path           = "path"           // nobody but administrators can change the folders on the way to our pictures
+)
+
+var order = []string{Name, TCP, TLS, Authentication, Shell, Language, System, Policy, Rights, Path}
+
+// How a step went.
+const (
+	OK       = "ok"
+	Failed   = "failed"
+	NotUsed  = "not used"  // of TLS over plain HTTP
+	NotTried = "not tried" // a step before it failed
 )
 
 // A Step is one of the steps as it went.
 type Step struct {
 	Name   string           `json:"step"`
-	State  string           `json:"state"` // ok, failed, not tried
-	Millis int64            `json:"ms"`
-	Detail string           `json:"detail,omitempty"`
-	Reason photopush.Reason `json:"reason,omitempty"`
-	Remedy string           `json:"remedy,omitempty"`
+	State  string           `json:"state"`            // how it went: OK and so on
+	Millis int64            `json:"ms"`               // what it took; 0 also for a step that is judged by what one before it brought
+	Detail string           `json:"detail,omitempty"` // what was found, or what failed
+	Reason photopush.Reason `json:"reason,omitempty"` // why it failed
+	Remedy string           `json:"remedy,omitempty"` // what to do about that, in sentences
 }
 
 // A Session runs commands; it is that of a winrm.Client.
 type Session interface {
+	// Run feeds input to a command and returns what it printed. Errors are of type *photopush.Error.
 	Run(ctx context.Context, commandLine string, input []byte) (photopush.Output, error)
+	// Close ends the session, also when ctx is done.
 	Close(ctx context.Context) error
 }
 
 // A Checker has what it takes to look. Its fields are set once.
 type Checker struct {
+	// LookupHost resolves a name to at least one address.
 	LookupHost func(ctx context.Context, host string) ([]string, error)
-	Open       func(ctx context.Context, w photopush.Workstation) (Session, error)
-	Now        func() time.Time
+	// Open opens a session by a winrm.Client, with the context that it is given. The error is a *photopush.Error.
+	Open func(ctx context.Context, w photopush.Workstation) (Session, error)
+	Now  func() time.Time
 }
 
-// Check walks the steps up to the first that fails, whose error it returns.
-func (c *Checker) Check(ctx context.Context, w photopush.Workstation) (steps []Step, err error) {
-	var session Session
-	var inv *photopush.Inventory
-	defer func() {
-		if session != nil {
-			_ = session.Close(context.WithoutCancel(ctx)) // a shell that stays ends by its idle time
-		}
-	}()
-	for _, s := range []struct {
-		name string
-		do   func() (string, error)
-	}{
-		{Name, func() (string, error) { return c.resolve(ctx, w) }},
-		{Shell, func() (_ string, err error) { session, err = c.Open(ctx, w); return "", err }},
-		{Language, func() (_ string, err error) { inv, err = c.look(ctx, session, w); return "full", err }},
-		{System, func() (string, error) {
-			return fmt.Sprintf("build %d, PowerShell %q, .NET release %d", inv.Build, inv.PowerShell, inv.NETRelease), accountpicture.Preflight(inv)
-		}},
-	} {
-		step := Step{Name: s.name, State: "not tried"}
-		if err == nil {
-			begin := c.Now()
-			step.State = "ok"
-			if step.Detail, err = s.do(); err != nil {
-				step.State, step.Reason, step.Detail = "failed", photopush.ReasonOf(err), photopush.Detail(err)
-				step.Remedy = step.Reason.Sentence()
-			}
-			step.Millis = c.Now().Sub(begin).Milliseconds()
-		}
-		steps = append(steps, step)
+// Check walks the steps up to the first that fails, whose error it returns. It gives all of them, also those that were not tried.
+func (c *Checker) Check(ctx context.Context, w photopush.Workstation) ([]Step, error) {
+	k := newWalk(c.Now)
+	err := c.walk(ctx, w, k)
+	return k.all(), err
+}
+
+func (c *Checker) walk(ctx context.Context, w photopush.Workstation, k *walk) error {
+	if err := k.step(Name, func() (string, error) { return c.resolve(ctx, w) }); err != nil {
+		return err
 	}
-	return steps, err
+	session, err := c.open(ctx, w, k)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = session.Close(context.WithoutCancel(ctx)) // a shell that stays ends by its idle time
+	}()
+	inv, err := c.inventory(ctx, session, w, k)
+	if err != nil {
+		return err
+	}
+	if err := k.step(System, func() (string, error) { return describeSystem(inv), accountpicture.PreflightSystem(inv) }); err != nil {
+		return err
+	}
+	if err := k.step(Policy, func() (string, error) { return "UseDefaultTile is not set", accountpicture.PreflightPolicy(inv) }); err != nil {
+		return err
+	}
+	return c.access(ctx, session, w, inv, k)
 }
 
 func (c *Checker) resolve(ctx context.Context, w photopush.Workstation) (string, error) {
@@ -89,9 +107,103 @@ func (c *Checker) resolve(ctx context.Context, w photopush.Workstation) (string,
 	return strings.Join(addrs, ", "), nil
 }
 
-// look takes the inventory, which tells of the language mode by being answered.
-func (c *Checker) look(ctx context.Context, s Session, w photopush.Workstation) (*photopush.Inventory, error) {
+// stepsOfOpen are ours, by those of winrm.
+var stepsOfOpen = map[string]string{winrm.StepConnect: TCP, winrm.StepTLS: TLS, winrm.StepSignIn: Authentication, winrm.StepShell: Shell}
+
+// open connects, signs in and opens a shell. What the connection did not come to tell of, such as a credential that is not used any more,
+// is the failure of authentication.
+func (c *Checker) open(ctx context.Context, w photopush.Workstation, k *walk) (Session, error) {
+	begin := c.Now()
+	session, err := c.Open(winrm.WithTrace(ctx, func(s winrm.Step) { k.tell(stepsOfOpen[s.Name], s.Took, s.Detail, s.Err) }), w)
+	if err != nil && !k.failed {
+		k.tell(Authentication, c.Now().Sub(begin), "", err)
+	}
+	if k.passed(TCP) && k.came(Authentication) && !k.came(TLS) {
+		k.steps[TLS] = Step{State: NotUsed, Detail: "messages are sealed by the sign-in"}
+	}
+	return session, err
+}
+
+// inventory runs the script for the first time. That it answers is what the language mode is known by.
+func (c *Checker) inventory(ctx context.Context, s Session, w photopush.Workstation, k *walk) (*photopush.Inventory, error) {
 	verbs := []accountpicture.Verb{accountpicture.TakeInventory{}}
+	var answers []accountpicture.Answer
+	err := k.step(Language, func() (_ string, err error) {
+		if answers, err = run(ctx, s, w, verbs); err == nil && len(answers) > 0 && answers[0].Verb == accountpicture.Start {
+			_, err = accountpicture.Apply(nil, verbs, answers, c.Now().UTC())
+		}
+		return "full language mode", err
+	})
+	if err != nil {
+		return nil, err
+	}
+	inv, err := accountpicture.Apply(nil, verbs, answers, c.Now().UTC())
+	if err != nil {
+		k.tell(System, 0, "", err)
+	}
+	return inv, err
+}
+
+func describeSystem(inv *photopush.Inventory) string {
+	return fmt.Sprintf("build %d.%d (%s %s), PowerShell %s, .NET release %d", inv.Build, inv.Revision, inv.Edition, inv.Release, inv.PowerShell, inv.NETRelease)
+}
+
+// access lets the script open the keys and guard the folders. The script guards after the keys, so that a guard that fails leaves the rights well.
+func (c *Checker) access(ctx context.Context, s Session, w photopush.Workstation, inv *photopush.Inventory, k *walk) error {
+	verbs := []accountpicture.Verb{accountpicture.Check{}}
+	begin := c.Now()
+	answers, err := run(ctx, s, w, verbs)
+	if err == nil {
+		_, err = accountpicture.Apply(inv, verbs, answers, c.Now().UTC())
+	}
+	took := c.Now().Sub(begin)
+	f, _ := errors.AsType[*accountpicture.Failure](err)
+	switch {
+	case err == nil:
+		a := answers[0].Access
+		k.tell(Rights, took, describeRights(a), nil)
+		k.tell(Path, 0, describePath(a, inv.ProgramFiles), nil)
+	case f != nil && f.UnsafeFolder():
+		k.tell(Rights, took, "the key may be written", nil)
+		k.tell(Path, 0, "", err)
+	default:
+		k.tell(Rights, took, "", err)
+	}
+	return err
+}
+
+// named is how many users are named in a detail.
+const named = 3
+
+func describeRights(a *accountpicture.Access) string {
+	s := "the key may be written"
+	if !a.Key {
+		s = "the key is not there yet, and may be made"
+	}
+	if n := len(a.Refused); n > 0 {
+		s += fmt.Sprintf("; of %d users' keys, %d may not, and a push for them is denied: ", a.Users, n)
+		for i, sid := range a.Refused[:min(n, named)] {
+			if i > 0 {
+				s += ", "
+			}
+			s += string(sid)
+		}
+		if n > named {
+			s += ", …"
+		}
+	}
+	return s
+}
+
+func describePath(a *accountpicture.Access, programFiles string) string {
+	if !a.Folder {
+		return programFiles + " is safe; our folder is not there yet"
+	}
+	return programFiles + `\photopush is safe`
+}
+
+// run executes verbs, and gives what the script answered: one answer at least.
+func run(ctx context.Context, s Session, w photopush.Workstation, verbs []accountpicture.Verb) ([]accountpicture.Answer, error) {
 	input, err := accountpicture.Encode(verbs)
 	if err != nil {
 		return nil, &photopush.Error{Reason: photopush.Internal, Op: "encode verbs for", On: w.Host, Err: err}
@@ -101,8 +213,11 @@ func (c *Checker) look(ctx context.Context, s Session, w photopush.Workstation) 
 		return nil, err
 	}
 	answers, err := accountpicture.ParseAnswer(out.Stdout)
+	if err == nil && len(answers) == 0 {
+		err = errors.New("the answer is empty")
+	}
 	if err != nil {
 		return nil, &photopush.Error{Reason: photopush.Script, Op: "run script on", On: w.Host, Err: fmt.Errorf("%w (exit code %d)", err, out.ExitCode)}
 	}
-	return accountpicture.Apply(nil, verbs, answers, c.Now().UTC())
+	return answers, nil
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/doctor"
@@ -18,9 +20,21 @@ type checkCommand struct {
 
 // Help is what --help says besides the flags.
 func (*checkCommand) Help() string {
-	return `Contacts the workstation once, step by step, and changes nothing there. At the first step that fails it says why and what to do.
+	return `Walks the way of a push, step by step, in one visit, and changes nothing there. At the first step that fails it says why and what
+to do; the steps after it are not tried.
 
-Exit codes: 0 all is well; 3 no such workstation; 4 something needs a person; 5 a credential was rejected.`
+    name            the host's name resolves
+    tcp             the port of WinRM takes a connection
+    tls             the certificate is trusted, and the host's (transport https)
+    authentication  the account is accepted
+    shell           the account is an administrator, and remote shells are allowed
+    language        PowerShell runs the script, in full language mode
+    system          Windows, PowerShell and .NET are new enough
+    policy          no policy hides pictures
+    rights          the registry key of account pictures may be written
+    path            only administrators can change the folders on the way
+
+Exit codes: 0 all is well; 3 no such workstation; 4 something needs a person; 5 a credential was rejected; 130 interrupted.`
 }
 
 func (c *checkCommand) Run(ctx context.Context, a *app) (err error) {
@@ -67,17 +81,42 @@ func (c *checkCommand) Run(ctx context.Context, a *app) (err error) {
 }
 
 func (c *checkCommand) print(a *app, w photopush.Workstation, steps []doctor.Step) error {
+	host := cmp.Or(w.Host, w.Name)
 	if c.Format == "json" {
-		return writeJSON(a.Stdout, map[string]any{"workstation": w.Host, "steps": steps})
+		return writeJSON(a.Stdout, struct {
+			Workstation string        `json:"workstation"`
+			Steps       []doctor.Step `json:"steps"`
+		}{host, steps})
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", w.Host)
+	fmt.Fprintf(&b, "%s\n", host)
 	for _, s := range steps {
-		fmt.Fprintf(&b, "%-10s %-9s %6d ms  %s\n", s.Name, s.State, s.Millis, strings.TrimPrefix(string(s.Reason)+": "+s.Detail, ": "))
-		if s.Remedy != "" {
-			fmt.Fprintf(&b, "%-10s %s\n", "", s.Remedy)
+		took := "" // a step that was not made takes no time
+		if s.State == doctor.OK || s.State == doctor.Failed {
+			took = fmt.Sprintf("%d ms", s.Millis)
+		}
+		line := fmt.Sprintf("%-14s  %-9s %9s  %s", s.Name, s.State, took, strings.TrimPrefix(string(s.Reason)+": "+s.Detail, ": "))
+		fmt.Fprintln(&b, strings.TrimRight(line, " "))
+		for _, line := range wrapped(s.Remedy, 100) {
+			fmt.Fprintf(&b, "%16s%s\n", "", line)
 		}
 	}
 	_, err := fmt.Fprint(a.Stdout, b.String())
 	return err
+}
+
+// wrapped parts text into lines of at most width characters, where its words allow that.
+func wrapped(text string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
 }

@@ -82,7 +82,7 @@ func TestWrongPasswordIsTriedTwice(t *testing.T) {
 		t.Errorf("%d attempts, want at most 2", n)
 	}
 	n := c.Figures().FailedLogons
-	for _, args := range [][]string{{"sync"}, {"push", "u1001", "-w", "ws0001"}} {
+	for _, args := range [][]string{{"sync"}, {"push", "u1001", "-w", "ws0001"}, {"check", "ws0003"}} {
 		if r := here(t, c, args...); r.code != exitCredential {
 			t.Errorf("%v: exit code %d, stderr:\n%s", args, r.code, r.stderr)
 		}
