@@ -77,7 +77,7 @@ func ownRemedy(step string, err error) string {
 	case step == TCP && reason == photopush.Offline:
 		return "if the machine is on, a firewall drops connections from this server to that port"
 	case step == Rights && reason == photopush.Denied:
-		return `give Administrators Full Control of HKLM\` + accountpicture.UsersKey + " there, as Windows does"
+		return `let the account read HKLM\` + accountpicture.UsersKey + " there, and create subkeys in it"
 	}
 	return ""
 }

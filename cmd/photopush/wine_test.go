@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/doctor"
 	"github.com/photopush/photopush/internal/badge"
 	"github.com/photopush/photopush/internal/lab"
 	"github.com/photopush/photopush/internal/simwin"
@@ -217,8 +219,10 @@ func TestWine(t *testing.T) {
 		name string
 		run  func(*testing.T)
 	}{
+		{"check before anything was pushed", c.testCheck},
 		{"sync", c.testSync},
 		{"push", c.testPush},
+		{"check", c.testCheck},
 		{"verify writes nothing", c.testVerify},
 		{"verify mends what was tampered with", c.testMend},
 		{"connections lost", c.testLost},
@@ -231,7 +235,23 @@ func TestWine(t *testing.T) {
 	for _, w := range c.Workstations {
 		processes += w.Server.Stats().Processes
 	}
-	summary.Line(t, "real PowerShell and registry: sync, push, verify, mend and 2 lost connections in %d runs of the engine, read back by reg.exe and from disk", processes)
+	summary.Line(t, "real PowerShell and registry: check, sync, push, verify, mend and 2 lost connections in %d runs of the engine, read back by reg.exe and from disk", processes)
+}
+
+// testCheck: all is well with the real engine, and nothing of the pictures changes.
+func (c *wineCompany) testCheck(t *testing.T) {
+	before := c.states(t)
+	for _, w := range c.Workstations {
+		r := mustBuilt(t, c.ConfigFile, "check", w.Host)
+		for _, step := range []string{doctor.Language, doctor.System, doctor.Policy, doctor.Rights, doctor.Path} {
+			if !regexp.MustCompile(`(?m)^` + step + ` +ok `).MatchString(r.stdout) {
+				t.Errorf("%s is not ok:\n%s", step, r.stdout)
+			}
+		}
+	}
+	if diff := cmp.Diff(before, c.states(t)); diff != "" {
+		t.Errorf("a check has changed something:\n%s", diff)
+	}
 }
 
 func (c *wineCompany) testSync(t *testing.T) {
