@@ -12,7 +12,7 @@ import (
 
 // FuzzInput feeds verbs of any form. Whatever they say, the answer is whole, and nothing but our two roots has changed.
 func FuzzInput(f *testing.F) {
-	for _, lines := range [][]string{push(userSID), {"inventory"}, {deleteFiles(userSID, absent, fileName(small, 32))}, {"put_file", "."}, {"", "\t\t"},
+	for _, lines := range [][]string{push(userSID), {"inventory"}, {"check"}, {deleteFiles(userSID, absent, fileName(small, 32))}, {"put_file", "."}, {"", "\t\t"},
 		{strings.Replace(put(userSID, small, 32)[0], string(userSID), `S-1-5-21-1-1-1-1\..\..`, 1), "QQ==", "."}} {
 		f.Add(strings.Join(lines, "\n") + "\n")
 	}
