@@ -10,8 +10,8 @@ import (
 )
 
 // certificate signs in with a client's certificate in TLS (MS-WSMV 2.2.9.2 names only the URI; DSP0226 annex C.4). The workstation maps it to
-// a local account whose password it keeps itself (winrm/config/service/certmapping), so that nothing here can be locked out: a rejection is
-// Denied, of that workstation, and never stops the credential.
+// a local account whose password it keeps itself (winrm/config/service/certmapping): a rejection is Denied, of that workstation, and never stops
+// the credential. (With an outdated password in the mapping each attempt is a failed logon of that account, there.)
 type certificate struct{ file, key string }
 
 // prepare reads the files, so that a renewed certificate counts from the next connection on.

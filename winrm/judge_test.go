@@ -106,7 +106,7 @@ func TestMITJudgesMessages(t *testing.T) {
 		s := k.Serve(keytab, krblab.ServiceOptions{Loose: loose})
 		for header, scheme := range map[string]string{"negotiate": "Negotiate", "kerberos": "Kerberos"} {
 			exchange(t, judgedClient(t, s, tickets, func(c *Config) { c.KerberosHeader = header }), true)
-			if said := s.Said(); !slices.Contains(said, "signed-in "+scheme+" svc-push@"+krblab.Realm) {
+			if said := s.Said(); said != "signed-in "+scheme+" svc-push@"+krblab.Realm {
 				t.Errorf("the service says %q", said)
 			}
 		}
@@ -126,7 +126,7 @@ func TestMITJudgesBinding(t *testing.T) {
 	if _, err := judgedClient(t, other, tickets, overTLS).Dial(t.Context(), testWorkstation); photopush.ReasonOf(err) != photopush.Denied {
 		t.Errorf("a service behind another certificate: %v", err)
 	}
-	if said := other.Said(); len(said) != 1 || !strings.Contains(strings.ToLower(said[0]), "channel binding") {
+	if said := other.Said(); !strings.Contains(strings.ToLower(said), "channel binding") {
 		t.Errorf("the service says %q", said)
 	}
 	missing := k.Serve(keytab, krblab.ServiceOptions{Binding: []byte("tls-server-end-point:a certificate")})
@@ -142,7 +142,7 @@ func TestNTLMSSPJudgesMessages(t *testing.T) {
 	}
 	s := krblab.ServeNTLM(t, krblab.ServiceOptions{Accounts: accounts})
 	exchange(t, judgedClient(t, s, nil, domain), true)
-	if said := s.Said(); !slices.Equal(said, []string{`signed-in Negotiate CORP\svc-push`}) {
+	if said := s.Said(); said != `signed-in Negotiate CORP\svc-push` {
 		t.Errorf("the service says %q", said)
 	}
 	exchange(t, judgedClient(t, krblab.ServeNTLM(t, krblab.ServiceOptions{Accounts: accounts, Loose: true}), nil, domain), true)
@@ -160,8 +160,8 @@ func TestNTLMSSPJudgesMessages(t *testing.T) {
 		if _, err := judgedClient(t, service, nil, x.change).Dial(t.Context(), testWorkstation); photopush.ReasonOf(err) != photopush.Auth {
 			t.Errorf("%s: %v", name, err)
 		}
-		if said := service.Said(); len(said) != 1 || !strings.HasPrefix(said[0], "error ") {
-			t.Errorf("%s: the service says %q, want one refusal", name, said)
+		if said := service.Said(); !strings.HasPrefix(said, "error ") {
+			t.Errorf("%s: the service says %q, want a refusal", name, said)
 		}
 	}
 }

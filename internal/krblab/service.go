@@ -31,8 +31,8 @@ type ServiceOptions struct {
 type Service struct {
 	Addr string // host:port
 
-	mu    sync.Mutex
-	lines []string
+	t     testing.TB
+	lines chan string
 }
 
 // Serve starts a service with that keytab.
@@ -68,7 +68,7 @@ func serve(t testing.TB, env []string, o ServiceOptions) *Service {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := new(Service)
+	s := &Service{t: t, lines: make(chan string, 1000)}
 	lines := bufio.NewScanner(out)
 	var reading sync.WaitGroup
 	t.Cleanup(func() {
@@ -81,18 +81,20 @@ func serve(t testing.TB, env []string, o ServiceOptions) *Service {
 	}
 	s.Addr = "127.0.0.1:" + strings.TrimPrefix(lines.Text(), "listening ")
 	reading.Go(func() {
+		defer close(s.lines)
 		for lines.Scan() {
-			s.mu.Lock()
-			s.lines = append(s.lines, lines.Text())
-			s.mu.Unlock()
+			s.lines <- lines.Text()
 		}
 	})
 	return s
 }
 
-// Said are its lines so far: "signed-in SCHEME NAME" and "error TEXT", each written before the answer.
-func (s *Service) Said() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string(nil), s.lines...)
+// Said waits for the next of its lines: "signed-in SCHEME NAME", or "error TEXT" of what it refused.
+func (s *Service) Said() string {
+	s.t.Helper()
+	line, ok := <-s.lines
+	if !ok {
+		s.t.Fatal("the service has ended")
+	}
+	return line
 }
