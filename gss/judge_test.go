@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/gss"
@@ -183,6 +185,60 @@ func TestMITKDC(t *testing.T) {
 	k.Start()
 	if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{judged}}); err != nil {
 		t.Errorf("the KDC is back: %v", err)
+	}
+}
+
+// TestFindingKDCs: by the configuration, by krb5.conf, by DNS; one that does not answer is passed over for the next.
+func TestFindingKDCs(t *testing.T) {
+	k := krblab.New(t)
+	k.AddUser("svc", "Secret-1")
+	k.Keytab(judged)
+	host, text, err := net.SplitHostPort(k.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := dead.Addr().String()
+	dead.Close()
+	for name, x := range map[string]struct {
+		cfg   gss.KerberosConfig
+		found []*net.SRV
+		asked string
+	}{
+		"configured":           {cfg: gss.KerberosConfig{KDCs: []string{k.Addr}}},
+		"configured, one dead": {cfg: gss.KerberosConfig{KDCs: []string{nobody, k.Addr}}},
+		"krb5.conf":            {cfg: gss.KerberosConfig{Krb5Conf: k.Krb5Conf}},
+		"DNS":                  {found: []*net.SRV{{Target: host + ".", Port: uint16(port)}}, asked: "_kerberos._tcp.corp.example"},
+	} {
+		asked := ""
+		x.cfg.Realm, x.cfg.Timeout = krblab.Realm, 5*time.Second
+		c, err := gss.NewKerberos(x.cfg, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")}, gss.KerberosOptions{
+			LookupSRV: func(_ context.Context, service, proto, name string) ([]*net.SRV, error) {
+				asked = "_" + service + "._" + proto + "." + name
+				return x.found, nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{judged}}); err != nil || asked != x.asked {
+			t.Errorf("%s: %v; DNS was asked for %q", name, err, asked)
+		}
+	}
+	c, err := gss.NewKerberos(gss.KerberosConfig{Realm: krblab.Realm, Timeout: time.Second}, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")},
+		gss.KerberosOptions{LookupSRV: func(context.Context, string, string, string) ([]*net.SRV, error) { return nil, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{judged}}); photopush.ReasonOf(err) != photopush.KDC || !strings.Contains(err.Error(), "kerberos.kdcs") {
+		t.Errorf("no KDC at all: %v", err)
 	}
 }
 

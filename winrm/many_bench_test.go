@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,9 +13,7 @@ import (
 	"time"
 
 	photopush "github.com/photopush/photopush"
-	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/internal/farend"
-	"github.com/photopush/photopush/internal/krblab"
 	"github.com/photopush/photopush/internal/summary"
 )
 
@@ -128,42 +125,23 @@ func visitOne(ctx context.Context, c *Client, host string, input []byte) error {
 
 // thousand are workstations in another process, and a client for them. Large writes under way are counted in sending, if it is not nil.
 func thousand(b *testing.B, runs time.Duration, sending *atomic.Int64) (*Client, []string) {
-	hosts, principals := make([]string, 1000), []string{"HTTP/" + testHost}
+	hosts := make([]string, 1000)
 	for i := range hosts {
 		hosts[i] = fmt.Sprintf("pc%04d.corp.example", i)
-		principals = append(principals, "HTTP/"+hosts[i])
 	}
-	kdc := krblab.New(b)
-	kdc.AddUser("svc-push", "Secret-1")
-	keytab, err := os.ReadFile(kdc.Keytab(principals...))
-	if err != nil {
-		b.Fatal(err)
-	}
-	far := farend.Start(b, farend.Options{Host: testHost, Keytab: keytab, Others: hosts, Runs: runs})
-	cfg := DefaultConfig()
-	cfg.User, cfg.PasswordEnv = "svc-push", "PHOTOPUSH_TEST_PASSWORD"
-	b.Setenv(cfg.PasswordEnv, "Secret-1")
-	kcfg := gss.DefaultKerberosConfig()
-	kcfg.Realm, kcfg.KDCs = krblab.Realm, []string{kdc.Addr}
-	tickets, err := gss.NewKerberos(kcfg, gss.KerberosAccount{User: cfg.User, Password: photopush.Secret{Env: cfg.PasswordEnv}}, gss.KerberosOptions{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	c, err := New(cfg, Options{Kerberos: tickets, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		host, _, err := net.SplitHostPort(addr)
-		if err != nil {
-			return nil, err
+	_, c := farClient(b, farend.Options{Host: testHost, Others: hosts, Runs: runs}, func(far *farend.FarEnd) dialer {
+		return func(ctx context.Context, network, addr string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(addr)
+			if err != nil {
+				return nil, err
+			}
+			conn, err := new(net.Dialer).DialContext(ctx, network, far.Others[host])
+			if err != nil || sending == nil {
+				return conn, err
+			}
+			return weighed{conn, sending}, nil
 		}
-		conn, err := new(net.Dialer).DialContext(ctx, network, far.Others[host])
-		if err != nil || sending == nil {
-			return conn, err
-		}
-		return weighed{conn, sending}, nil
-	}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { c.Close() })
+	})
 	return c, hosts
 }
 

@@ -3,10 +3,12 @@
 package winrm
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha1"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -90,13 +92,26 @@ func cpu(b *testing.B, f func()) time.Duration {
 
 // sealedFarEnd is a workstation in another process, a client with tickets of a real KDC, and what records their exchanges.
 func sealedFarEnd(b *testing.B) (*farend.FarEnd, *Client, *farend.Recorder) {
+	recorder := new(farend.Recorder)
+	far, client := farClient(b, farend.Options{Host: testHost}, func(far *farend.FarEnd) dialer { return farend.DialTo(far.HTTP, recorder) })
+	return far, client, recorder
+}
+
+type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// farClient starts workstations in another process, with keys of a real KDC, and a client that reaches them by dial.
+func farClient(b *testing.B, o farend.Options, dial func(*farend.FarEnd) dialer) (*farend.FarEnd, *Client) {
 	kdc := krblab.New(b)
 	kdc.AddUser("svc-push", "Secret-1")
-	keytab, err := os.ReadFile(kdc.Keytab("HTTP/" + testHost))
-	if err != nil {
+	principals := []string{"HTTP/" + o.Host}
+	for _, host := range o.Others {
+		principals = append(principals, "HTTP/"+host)
+	}
+	var err error
+	if o.Keytab, err = os.ReadFile(kdc.Keytab(principals...)); err != nil {
 		b.Fatal(err)
 	}
-	far, recorder := farend.Start(b, farend.Options{Host: testHost, Keytab: keytab}), new(farend.Recorder)
+	far := farend.Start(b, o)
 	cfg := DefaultConfig()
 	cfg.User, cfg.PasswordEnv = "svc-push", "PHOTOPUSH_TEST_PASSWORD"
 	b.Setenv(cfg.PasswordEnv, "Secret-1")
@@ -106,12 +121,12 @@ func sealedFarEnd(b *testing.B) (*farend.FarEnd, *Client, *farend.Recorder) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	client, err := New(cfg, Options{Kerberos: tickets, Dial: farend.DialTo(far.HTTP, recorder)})
+	client, err := New(cfg, Options{Kerberos: tickets, Dial: dial(far)})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { client.Close() })
-	return far, client, recorder
+	return far, client
 }
 
 // standardLibrary makes the exchanges on one new connection of net/http. All but the first, which signs in, are encrypted and authenticated, and
