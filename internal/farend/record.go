@@ -51,9 +51,8 @@ type recorded struct {
 }
 
 func (c recorded) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	c.r.note(true, p[:n])
-	return n, err
+	c.r.note(true, p) // before the answer can come
+	return c.Conn.Write(p)
 }
 
 func (c recorded) Read(p []byte) (int, error) {
