@@ -2,6 +2,7 @@ package gss
 
 import (
 	"context"
+	"errors"
 
 	photopush "github.com/photopush/photopush"
 )
@@ -13,50 +14,43 @@ type Acceptor struct {
 }
 
 // Accept begins the service's side of one context, on a connection with that channel binding; nil without TLS.
-func (a *Acceptor) Accept(bindings []byte) Context { return &choosing{acceptor: a, bindings: bindings} }
+func (a *Acceptor) Accept(bindings []byte) Context {
+	return newContext(&choosing{acceptor: a, bindings: bindings})
+}
 
-// A choosing context becomes that of a mechanism with its first token.
+// A choosing side becomes that of a mechanism with its first token.
 type choosing struct {
 	acceptor *Acceptor
 	bindings []byte
-	Context
+	chosen   side // nil before
 }
 
-// Step chooses with the first token, and then is the mechanism's.
-func (c *choosing) Step(ctx context.Context, token []byte) ([]byte, bool, error) {
-	if c.Context == nil {
+var errNoMechanism = errors.New("the client asks for a mechanism that is not accepted here")
+
+func (c *choosing) step(ctx context.Context, token []byte) ([]byte, bool, error) {
+	if c.chosen == nil {
 		switch a := c.acceptor; {
 		case a.NTLM != nil && wantsNTLM(token, a.Kerberos != nil):
-			c.Context = a.NTLM.Accept(c.bindings)
+			c.chosen = a.NTLM.side(c.bindings)
 		case a.Kerberos != nil:
-			c.Context = a.Kerberos.Accept(c.bindings)
+			c.chosen = a.Kerberos.side(c.bindings)
 		default:
-			return nil, false, &photopush.Error{Reason: photopush.Unsupported, Op: "accept", On: "client", Err: errOtherMechanism}
+			return nil, false, c.fail(photopush.Unsupported, errNoMechanism)
 		}
 	}
-	return c.Context.Step(ctx, token)
+	return c.chosen.step(ctx, token)
 }
 
-// Seal implements Context.
-func (c *choosing) Seal(dst, message []byte) ([]byte, int, error) {
-	if c.Context == nil {
-		return nil, 0, &photopush.Error{Reason: photopush.Internal, Op: "seal for", On: "client", Err: errNotDone}
-	}
-	return c.Context.Seal(dst, message)
-}
+func (c *choosing) sealer() sealer { return c.chosen.sealer() }
 
-// Unseal implements Context.
-func (c *choosing) Unseal(sealed []byte) ([]byte, error) {
-	if c.Context == nil {
-		return nil, &photopush.Error{Reason: photopush.Internal, Op: "unseal from", On: "client", Err: errNotDone}
-	}
-	return c.Context.Unseal(sealed)
+func (c *choosing) fail(reason photopush.Reason, err error) error {
+	return &photopush.Error{Reason: reason, Op: "accept", On: "client", Err: err}
 }
 
 // Peer is empty before the first token.
 func (c *choosing) Peer() string {
-	if c.Context == nil {
+	if c.chosen == nil {
 		return ""
 	}
-	return c.Context.Peer()
+	return c.chosen.Peer()
 }

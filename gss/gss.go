@@ -23,7 +23,7 @@ type Context interface {
 	Step(ctx context.Context, token []byte) (out []byte, done bool, err error)
 
 	// Seal appends the sealed message to dst, and tells how many bytes of what it appended are the header that WinRM sends apart from the
-	// encrypted data (MS-WSMV 2.2.9.1): the rest is as long as message, or one byte of padding longer for RC4. It counts the sequence up.
+	// encrypted data (MS-WSMV 2.2.9.1): the rest is as long as message. It counts the sequence up.
 	Seal(dst, message []byte) (sealed []byte, header int, err error)
 
 	// Unseal verifies header and data, as one piece, and the sequence, and returns the message, which shares memory with sealed.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,24 +202,19 @@ func TestFindingKDCs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := dead.Addr().String()
-	dead.Close()
+	silent, accepted := silentKDC(t)
 	for name, x := range map[string]struct {
 		cfg   gss.KerberosConfig
 		found []*net.SRV
 		asked string
 	}{
-		"configured":           {cfg: gss.KerberosConfig{KDCs: []string{k.Addr}}},
-		"configured, one dead": {cfg: gss.KerberosConfig{KDCs: []string{nobody, k.Addr}}},
-		"krb5.conf":            {cfg: gss.KerberosConfig{Krb5Conf: k.Krb5Conf}},
-		"DNS":                  {found: []*net.SRV{{Target: host + ".", Port: uint16(port)}}, asked: "_kerberos._tcp.corp.example"},
+		"configured":             {cfg: gss.KerberosConfig{KDCs: []string{k.Addr}}},
+		"configured, one silent": {cfg: gss.KerberosConfig{KDCs: []string{silent, k.Addr}}},
+		"krb5.conf":              {cfg: gss.KerberosConfig{Krb5Conf: k.Krb5Conf}},
+		"DNS":                    {found: []*net.SRV{{Target: host + ".", Port: uint16(port)}}, asked: "_kerberos._tcp.corp.example"},
 	} {
 		asked := ""
-		x.cfg.Realm, x.cfg.Timeout = krblab.Realm, 5*time.Second
+		x.cfg.Realm, x.cfg.Timeout = krblab.Realm, time.Second
 		c, err := gss.NewKerberos(x.cfg, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")}, gss.KerberosOptions{
 			LookupSRV: func(_ context.Context, service, proto, name string) ([]*net.SRV, error) {
 				asked = "_" + service + "._" + proto + "." + name
@@ -232,6 +228,9 @@ func TestFindingKDCs(t *testing.T) {
 			t.Errorf("%s: %v; DNS was asked for %q", name, err, asked)
 		}
 	}
+	if n := accepted.Load(); n != 1 {
+		t.Errorf("the silent KDC was asked %d times, want once: it is asked last then", n)
+	}
 	c, err := gss.NewKerberos(gss.KerberosConfig{Realm: krblab.Realm, Timeout: time.Second}, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")},
 		gss.KerberosOptions{LookupSRV: func(context.Context, string, string, string) ([]*net.SRV, error) { return nil, nil }})
 	if err != nil {
@@ -242,20 +241,78 @@ func TestFindingKDCs(t *testing.T) {
 	}
 }
 
-// TestManyTickets: many workstations at once, as a pass begins, are no burden that MIT's KDC would hang up on.
+// silentKDC takes connections and never answers; they are counted.
+func silentKDC(t *testing.T) (addr string, accepted *atomic.Int32) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted = new(atomic.Int32)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			accepted.Add(1)
+			defer c.Close()
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		serving.Wait()
+	})
+	return l.Addr().String(), accepted
+}
+
+// TestSilentKDCs: where none answers, that is what is said, also when the caller's own time runs out first; who gives up is not told so.
+func TestSilentKDCs(t *testing.T) {
+	one, _ := silentKDC(t)
+	two, _ := silentKDC(t)
+	cfg := gss.KerberosConfig{Realm: krblab.Realm, KDCs: []string{one, two}, Timeout: 30 * time.Second}
+	for want, end := range map[photopush.Reason]func(context.Context) (context.Context, context.CancelFunc){
+		photopush.KDC: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 100*time.Millisecond)
+		},
+		photopush.Timeout: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(100*time.Millisecond, cancel)
+			return ctx, cancel
+		},
+	} {
+		c, err := gss.NewKerberos(cfg, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")}, gss.KerberosOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := end(t.Context())
+		if _, err := c.Initiate(ctx, gss.Target{SPNs: []string{judged}}); photopush.ReasonOf(err) != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		cancel()
+	}
+}
+
+// TestManyTickets: many workstations at once, as a pass begins, are no burden that MIT's KDC would hang up on, and one KDC that is silent costs them its
+// time-out once.
 func TestManyTickets(t *testing.T) {
 	k := krblab.New(t)
+	silent, accepted := silentKDC(t)
 	k.AddUser("svc", "Secret-1")
 	names := make([]string, 150)
 	for i := range names {
 		names[i] = fmt.Sprintf("HTTP/pc%d.corp.example", i)
 	}
 	k.Keytab(names...)
-	c := client(t, k, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")})
+	one := func(c *gss.KerberosConfig) { c.KDCs, c.Timeout = []string{silent, k.Addr}, 3*time.Second }
+	c := client(t, k, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")}, one)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	var all sync.WaitGroup
 	for _, name := range names {
 		all.Go(func() {
-			if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{name}}); err != nil {
+			if _, err := c.Initiate(ctx, gss.Target{SPNs: []string{name}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -263,6 +320,9 @@ func TestManyTickets(t *testing.T) {
 	all.Wait()
 	if s := c.Stats(); s.AS != 2 || s.TGS != len(names) {
 		t.Errorf("%+v for %d services", s, len(names))
+	}
+	if n := accepted.Load(); n != 1 { // it was asked to sign in
+		t.Errorf("the silent KDC was asked %d times", n)
 	}
 }
 

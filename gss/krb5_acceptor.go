@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -32,8 +33,9 @@ type KerberosAcceptor struct {
 	keys    *keytab.Keytab
 	options AcceptorOptions
 
-	mu   sync.Mutex
-	seen map[string]time.Time // authenticators, by client and time
+	mu    sync.Mutex
+	seen  map[string]time.Time // authenticators, by client and time
+	swept time.Time            // when those too old were dropped
 }
 
 // NewKerberosAcceptor takes the bytes of a keytab file.
@@ -49,7 +51,9 @@ func NewKerberosAcceptor(keys []byte, o AcceptorOptions) (*KerberosAcceptor, err
 }
 
 // Accept begins the service's side of one context, on a connection with that channel binding; nil without TLS.
-func (a *KerberosAcceptor) Accept(bindings []byte) Context {
+func (a *KerberosAcceptor) Accept(bindings []byte) Context { return newContext(a.side(bindings)) }
+
+func (a *KerberosAcceptor) side(bindings []byte) side {
 	return &acceptor{KerberosAcceptor: a, bindings: bindings}
 }
 
@@ -58,7 +62,7 @@ type acceptor struct {
 	bindings []byte
 	inSPNEGO bool
 	peer     string
-	sealer   *kerberosSeal
+	seal     *kerberosSeal
 }
 
 // A protocolError is what the acceptor tells its peer.
@@ -86,11 +90,8 @@ var (
 // Peer is the client, as name@REALM.
 func (c *acceptor) Peer() string { return c.peer }
 
-// Step takes an AP-REQ, in SPNEGO or bare, and answers in kind. With an error comes a token with the KRB-ERROR.
-func (c *acceptor) Step(_ context.Context, token []byte) ([]byte, bool, error) {
-	if c.sealer != nil {
-		return nil, false, c.fail(photopush.Unsupported, errContextEnd)
-	}
+// step takes an AP-REQ, in SPNEGO or bare, and answers in kind. With an error comes a token with the KRB-ERROR.
+func (c *acceptor) step(_ context.Context, token []byte) ([]byte, bool, error) {
 	inner, err := c.unwrap(token)
 	if err != nil {
 		return nil, false, c.fail(photopush.Unsupported, err)
@@ -161,7 +162,7 @@ func (c *acceptor) accept(token []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.sealer, err = newKerberosSeal(part.Subkey, false, true, uint64(part.SequenceNumber), uint64(uint32(auth.SeqNumber)))
+	c.seal, err = newKerberosSeal(part.Subkey, false, true, uint64(part.SequenceNumber), uint64(uint32(auth.SeqNumber)))
 	c.peer = ticket.CName.PrincipalNameString() + "@" + ticket.CRealm
 	return rep, err
 }
@@ -221,10 +222,9 @@ func (c *acceptor) authenticator(req *messages.APReq, ticket *messages.EncTicket
 func (a *KerberosAcceptor) first(key string, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for k, at := range a.seen {
-		if now.Sub(at) > 2*maxSkew {
-			delete(a.seen, k)
-		}
+	if now.Sub(a.swept) > time.Minute {
+		maps.DeleteFunc(a.seen, func(_ string, at time.Time) bool { return now.Sub(at) > 2*maxSkew })
+		a.swept = now
 	}
 	if _, again := a.seen[key]; again {
 		return false
@@ -253,18 +253,4 @@ func (c *acceptor) bound(sum types.Checksum) error {
 	return nil
 }
 
-// Seal implements Context.
-func (c *acceptor) Seal(dst, message []byte) ([]byte, int, error) {
-	if c.sealer == nil {
-		return nil, 0, c.fail(photopush.Internal, errNotDone)
-	}
-	return c.sealer.Seal(dst, message)
-}
-
-// Unseal implements Context.
-func (c *acceptor) Unseal(sealed []byte) ([]byte, error) {
-	if c.sealer == nil {
-		return nil, c.fail(photopush.Internal, errNotDone)
-	}
-	return c.sealer.Unseal(sealed)
-}
+func (c *acceptor) sealer() sealer { return c.seal }

@@ -34,11 +34,11 @@ type Kerberos struct {
 	client  types.PrincipalName
 	realm   string
 	as, tgs *config.Config // what gokrb5 takes of its requests from
-	asking  chan struct{}  // has one for each request under way
 
 	mu      sync.Mutex
 	tickets map[string]credential // by SPN, and by the realm for ticket-granting tickets
 	flights map[string]*flight
+	byAddr  map[string]*kdc
 	stats   KerberosStats
 }
 
@@ -71,7 +71,7 @@ func NewKerberos(cfg KerberosConfig, account KerberosAccount, opts KerberosOptio
 	}
 	k := &Kerberos{
 		cfg: cfg, account: account, opts: opts, log: opts.Logger, realm: cfg.Realm, tickets: map[string]credential{}, flights: map[string]*flight{},
-		asking: make(chan struct{}, maxAsking),
+		byAddr: map[string]*kdc{},
 	}
 	if err := k.name(); err != nil {
 		return nil, &photopush.Error{Reason: photopush.Internal, Op: "use account", On: account.User, Err: err}
@@ -169,7 +169,7 @@ func (k *Kerberos) Initiate(ctx context.Context, t Target) (Context, error) {
 	for _, spn := range t.SPNs {
 		var c credential
 		if c, err = k.ticket(ctx, spn); err == nil {
-			return &initiator{credential: c, bindings: t.Bindings, bare: t.Bare, modified: func() { k.Forget(spn) }}, nil
+			return newContext(&initiator{credential: c, bindings: t.Bindings, bare: t.Bare, modified: func() { k.Forget(spn) }}), nil
 		}
 		if refused, ok := errors.AsType[*kdcError](err); !ok || refused.ErrorCode != kdcUnknownService {
 			break
@@ -221,7 +221,7 @@ func (k *Kerberos) shared(ctx context.Context, name string, request func() (cred
 			}
 			return f.got, f.err
 		case <-ctx.Done():
-			return credential{}, &photopush.Error{Reason: photopush.Timeout, Op: "get a ticket for", On: name, Err: context.Cause(ctx)}
+			return credential{}, &photopush.Error{Reason: waited(ctx), Op: "get a ticket for", On: name, Err: context.Cause(ctx)}
 		}
 	}
 }

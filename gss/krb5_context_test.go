@@ -83,7 +83,7 @@ func TestKerberosContext(t *testing.T) {
 	for _, etype := range []int32{etypeID.AES128_CTS_HMAC_SHA1_96, etypeID.AES256_CTS_HMAC_SHA1_96, etypeID.AES128_CTS_HMAC_SHA256_128} {
 		for _, bare := range []bool{false, true} {
 			s := newService(t, "secret", etype)
-			i := &initiator{credential: s.credential(t), bare: bare, bindings: []byte("tls-server-end-point:x")}
+			i := newContext(&initiator{credential: s.credential(t), bare: bare, bindings: []byte("tls-server-end-point:x")})
 			a := s.acceptor(t, AcceptorOptions{RequireBindings: true}).Accept([]byte("tls-server-end-point:x"))
 			if _, _, err := i.Seal(nil, nil); err == nil {
 				t.Error("a message was sealed before the context was there")
@@ -133,7 +133,7 @@ func TestKerberosRefusals(t *testing.T) {
 	} {
 		for _, bare := range []bool{false, true} {
 			forgotten := false
-			i := &initiator{credential: c.client.credential(t), bare: bare, bindings: c.ours, modified: func() { forgotten = true }}
+			i := newContext(&initiator{credential: c.client.credential(t), bare: bare, bindings: c.ours, modified: func() { forgotten = true }})
 			ours, theirs := handshake(t, i, c.server.acceptor(t, c.options).Accept(c.theirs))
 			if photopush.ReasonOf(ours) != c.want || photopush.ReasonOf(theirs) != c.told || !forgotten {
 				t.Errorf("%s: the initiator says %v, the acceptor %v", c.name, ours, theirs)
@@ -145,7 +145,7 @@ func TestKerberosRefusals(t *testing.T) {
 func TestReplay(t *testing.T) {
 	s := newService(t, "secret", etypeID.AES256_CTS_HMAC_SHA1_96)
 	service := s.acceptor(t, AcceptorOptions{})
-	i := &initiator{credential: s.credential(t)}
+	i := newContext(&initiator{credential: s.credential(t)})
 	request, _, err := i.Step(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +161,7 @@ func TestReplay(t *testing.T) {
 // TestFalseAnswers: who cannot read the ticket cannot pose as the service.
 func TestFalseAnswers(t *testing.T) {
 	s := newService(t, "secret", etypeID.AES256_CTS_HMAC_SHA1_96)
-	other := &initiator{credential: s.credential(t)}
+	other := newContext(&initiator{credential: s.credential(t)})
 	request, _, _ := other.Step(t.Context(), nil)
 	answer, _, err := s.acceptor(t, AcceptorOptions{}).Accept(nil).Step(t.Context(), request)
 	if err != nil {
@@ -172,7 +172,7 @@ func TestFalseAnswers(t *testing.T) {
 		"completed without proof": (&negTokenResp{state: stateCompleted, mech: oidKerberos}).marshal(),
 		"rejected":                (&negTokenResp{state: stateReject}).marshal(),
 	} {
-		i := &initiator{credential: s.credential(t)}
+		i := newContext(&initiator{credential: s.credential(t)})
 		if _, _, err := i.Step(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +185,7 @@ func TestFalseAnswers(t *testing.T) {
 func FuzzKerberosTokens(f *testing.F) {
 	s := newService(f, "secret", etypeID.AES128_CTS_HMAC_SHA1_96)
 	cred := s.credential(f)
-	first := &initiator{credential: cred}
+	first := newContext(&initiator{credential: cred})
 	request, _, _ := first.Step(f.Context(), nil)
 	answer, _, _ := s.acceptor(f, AcceptorOptions{}).Accept(nil).Step(f.Context(), request)
 	f.Add(request)
@@ -196,7 +196,7 @@ func FuzzKerberosTokens(f *testing.F) {
 	f.Fuzz(func(t *testing.T, token []byte) {
 		_, _, _ = service.Accept(nil).Step(t.Context(), token)
 		for _, bare := range []bool{false, true} {
-			i := &initiator{credential: cred, bare: bare}
+			i := newContext(&initiator{credential: cred, bare: bare})
 			if _, _, err := i.Step(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}

@@ -30,9 +30,9 @@ type initiator struct {
 	bare     bool
 	modified func() // called when the service cannot read the ticket
 
-	sent   bool
-	auth   types.Authenticator
-	sealer *kerberosSeal
+	sent bool
+	auth types.Authenticator
+	seal *kerberosSeal
 }
 
 // Peer is the service's principal name.
@@ -42,11 +42,9 @@ func (c *initiator) fail(reason photopush.Reason, err error) error {
 	return &photopush.Error{Reason: reason, Op: "sign in to", On: c.spn, Err: err}
 }
 
-// Step sends the AP-REQ, then checks the AP-REP: without mutual authentication there is no context.
-func (c *initiator) Step(ctx context.Context, token []byte) ([]byte, bool, error) {
+// step sends the AP-REQ, then checks the AP-REP: without mutual authentication there is no context.
+func (c *initiator) step(_ context.Context, token []byte) ([]byte, bool, error) {
 	switch {
-	case ctx.Err() != nil:
-		return nil, false, c.fail(photopush.Timeout, context.Cause(ctx))
 	case !c.sent:
 		c.sent = true
 		out, err := c.request()
@@ -54,8 +52,6 @@ func (c *initiator) Step(ctx context.Context, token []byte) ([]byte, bool, error
 			return nil, false, c.fail(photopush.Internal, err)
 		}
 		return out, false, nil
-	case c.sealer != nil:
-		return nil, false, c.fail(photopush.Unsupported, errContextEnd)
 	case len(token) == 0:
 		return nil, false, c.fail(photopush.Unsupported, errNotMutual)
 	}
@@ -63,10 +59,8 @@ func (c *initiator) Step(ctx context.Context, token []byte) ([]byte, bool, error
 	if err != nil {
 		return nil, false, err
 	}
-	if err := c.answer(inner); err != nil {
-		return nil, false, err
-	}
-	return nil, true, nil
+	err = c.answer(inner)
+	return nil, err == nil, err
 }
 
 func (c *initiator) request() ([]byte, error) {
@@ -145,22 +139,8 @@ func (c *initiator) establish(part messages.EncAPRepPart) error {
 	if err != nil {
 		return err
 	}
-	c.sealer = seal
+	c.seal = seal
 	return nil
 }
 
-// Seal implements Context.
-func (c *initiator) Seal(dst, message []byte) ([]byte, int, error) {
-	if c.sealer == nil {
-		return nil, 0, c.fail(photopush.Internal, errNotDone)
-	}
-	return c.sealer.Seal(dst, message)
-}
-
-// Unseal implements Context.
-func (c *initiator) Unseal(sealed []byte) ([]byte, error) {
-	if c.sealer == nil {
-		return nil, c.fail(photopush.Internal, errNotDone)
-	}
-	return c.sealer.Unseal(sealed)
-}
+func (c *initiator) sealer() sealer { return c.seal }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jcmturner/gokrb5/v8/messages"
@@ -29,51 +30,124 @@ func (e *kdcError) Error() string { return fmt.Sprintf("KDC %s: %v", e.kdc, e.KR
 
 const kdcUnavailable = 29 // KDC_ERR_SVC_UNAVAILABLE: another one may answer
 
-// maxAsking is how many requests of one account are under way at once: a pass begins with one for every lane. MIT's KDC hangs up beyond some 40.
-const maxAsking = 16
+const (
+	// maxAsking is how many requests one KDC gets at once: a pass begins with one for every lane, and each takes some milliseconds. MIT's KDC
+	// hangs up beyond some 40, and lets connections beyond five wait a second.
+	maxAsking = 8
+	// maxSilence is how long a KDC that did not answer is asked last.
+	maxSilence = time.Minute
+)
 
-// ask sends a request to the KDCs of a realm, one after another until one answers; TCP, as RFC 4120 section 7.2.2 has it.
-func (k *Kerberos) ask(ctx context.Context, realm string, request []byte) ([]byte, error) {
-	select {
-	case k.asking <- struct{}{}:
-		defer func() { <-k.asking }()
-	case <-ctx.Done():
-		return nil, k.noKDC(ctx, realm, context.Cause(ctx))
+// A kdc is what is known of one KDC.
+type kdc struct {
+	asking chan struct{} // has one for each request under way
+
+	mu     sync.Mutex
+	silent time.Time // when it last did not answer; zero when it did since
+}
+
+// isSilent tells whether it should be asked last.
+func (d *kdc) isSilent() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Since(d.silent) < maxSilence
+}
+
+func (d *kdc) answered(yes bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.silent = time.Time{}
+	if !yes {
+		d.silent = time.Now()
 	}
+}
+
+// known is what is known of the KDC at that address.
+func (k *Kerberos) known(addr string) *kdc {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d, ok := k.byAddr[addr]
+	if !ok {
+		d = &kdc{asking: make(chan struct{}, maxAsking)}
+		k.byAddr[addr] = d
+	}
+	return d
+}
+
+// ask sends a request to the KDCs of a realm, one after another until one answers; TCP, as RFC 4120 section 7.2.2 has it. Those that did not
+// answer lately are asked last.
+func (k *Kerberos) ask(ctx context.Context, realm string, request []byte) ([]byte, error) {
 	addrs, err := k.kdcs(ctx, realm)
 	if err != nil {
 		return nil, k.noKDC(ctx, realm, err)
 	}
 	var errs []error
-	for _, addr := range addrs {
-		answer, err := k.askOne(ctx, addr, request)
-		if ctx.Err() != nil {
-			return nil, k.noKDC(ctx, realm, context.Cause(ctx))
-		}
-		if err == nil && len(answer) > 0 && answer[0] == 0x7e {
-			refused := &kdcError{kdc: addr}
-			if err = refused.Unmarshal(answer); err == nil && refused.ErrorCode != kdcUnavailable {
+	postponed := addrs
+	for _, allTheSame := range []bool{false, true} {
+		list := postponed
+		postponed = nil
+		for _, addr := range list {
+			answer, err := k.askOne(ctx, addr, request, allTheSame)
+			switch refused, spoke := errors.AsType[*kdcError](err); {
+			case err == nil:
+				return answer, nil
+			case errors.Is(err, errSilent):
+				postponed = append(postponed, addr)
+				continue
+			case spoke && refused.ErrorCode != kdcUnavailable:
 				return nil, refused
 			}
+			k.log.Debug("a KDC did not answer", "kdc", addr, "err", err)
+			if errs = append(errs, fmt.Errorf("KDC %s: %w", addr, err)); ctx.Err() != nil {
+				return nil, k.noKDC(ctx, realm, errors.Join(errs...))
+			}
 		}
-		if err == nil {
-			return answer, nil
-		}
-		k.log.Debug("a KDC did not answer", "kdc", addr, "err", err)
-		errs = append(errs, fmt.Errorf("KDC %s: %w", addr, err))
 	}
 	return nil, k.noKDC(ctx, realm, errors.Join(errs...))
 }
 
+// noKDC is KDC, also when time ran out in waiting for one, and Timeout when the caller did not want to wait any more.
 func (k *Kerberos) noKDC(ctx context.Context, realm string, err error) error {
-	reason := photopush.KDC
-	if ctx.Err() != nil {
-		reason = photopush.Timeout
-	}
-	return &photopush.Error{Reason: reason, Op: "ask a KDC of", On: realm, Err: err}
+	return &photopush.Error{Reason: waited(ctx), Op: "ask a KDC of", On: realm, Err: err}
 }
 
-func (k *Kerberos) askOne(ctx context.Context, addr string, request []byte) ([]byte, error) {
+func waited(ctx context.Context) photopush.Reason {
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		return photopush.Timeout
+	}
+	return photopush.KDC
+}
+
+var errSilent = errors.New("it did not answer lately")
+
+// askOne waits for its turn at one KDC and asks it. Unless asked for all the same, one that was silent lately gives errSilent.
+func (k *Kerberos) askOne(ctx context.Context, addr string, request []byte, allTheSame bool) ([]byte, error) {
+	d := k.known(addr)
+	select {
+	case d.asking <- struct{}{}:
+		defer func() { <-d.asking }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if !allTheSame && d.isSilent() {
+		return nil, errSilent
+	}
+	answer, err := k.exchange(ctx, addr, request)
+	if err == nil && len(answer) > 0 && answer[0] == 0x7e {
+		refused := &kdcError{kdc: addr}
+		if err = refused.Unmarshal(answer); err == nil {
+			err = refused
+		}
+	}
+	_, spoke := errors.AsType[*kdcError](err)
+	if err == nil || spoke || ctx.Err() == nil { // it is not to blame for who gave up
+		d.answered(err == nil || spoke)
+	}
+	return answer, err
+}
+
+// exchange sends one request to one KDC and reads its answer.
+func (k *Kerberos) exchange(ctx context.Context, addr string, request []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, k.cfg.Timeout)
 	defer cancel()
 	conn, err := k.opts.Dial(ctx, "tcp", addr)

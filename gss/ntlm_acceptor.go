@@ -53,7 +53,9 @@ func NewNTLMAcceptor(o NTLMAcceptorOptions) (*NTLMAcceptor, error) {
 }
 
 // Accept begins the service's side of one context, on a connection with that channel binding; nil without TLS.
-func (a *NTLMAcceptor) Accept(bindings []byte) Context {
+func (a *NTLMAcceptor) Accept(bindings []byte) Context { return newContext(a.side(bindings)) }
+
+func (a *NTLMAcceptor) side(bindings []byte) side {
 	return &ntlmAcceptor{NTLMAcceptor: a, bindings: bindings}
 }
 
@@ -73,9 +75,10 @@ type ntlmAcceptor struct {
 	negotiate, challenge []byte
 	server               [8]byte
 	inSPNEGO             bool
+	second               bool   // NTLM was not the client's first choice, so that it must sign its list
 	mechs                []byte // the client's list
 	peer                 string
-	*ntlmSealer
+	seal                 *ntlmSealer
 }
 
 var (
@@ -98,11 +101,8 @@ func (c *ntlmAcceptor) fail(reason photopush.Reason, err error) error {
 	return &photopush.Error{Reason: reason, Op: "accept", On: "NTLM client", Err: err}
 }
 
-// Step takes NEGOTIATE and answers with CHALLENGE, and takes AUTHENTICATE, to which NTLM has no answer and SPNEGO has one.
-func (c *ntlmAcceptor) Step(_ context.Context, token []byte) ([]byte, bool, error) {
-	if c.ntlmSealer != nil {
-		return nil, false, c.fail(photopush.Unsupported, errContextEnd)
-	}
+// step takes NEGOTIATE and answers with CHALLENGE, and takes AUTHENTICATE, to which NTLM has no answer and SPNEGO has one.
+func (c *ntlmAcceptor) step(_ context.Context, token []byte) ([]byte, bool, error) {
 	if c.challenge == nil {
 		return c.begin(token)
 	}
@@ -114,21 +114,21 @@ func (c *ntlmAcceptor) Step(_ context.Context, token []byte) ([]byte, bool, erro
 	if err != nil {
 		return c.refuse(err)
 	}
-	sealer := newNTLMSealer(key, false)
-	var out []byte
-	if c.inSPNEGO {
-		resp := &negTokenResp{state: stateCompleted}
-		if mic != nil {
-			if !sealer.verifyListMIC(c.mechs, mic) {
-				return nil, false, c.fail(photopush.Unsupported, errListMIC)
-			}
-			resp.mic = sealer.listMIC(c.mechs)
-		}
-		out = resp.marshal()
+	c.peer, c.seal = account, newNTLMSealer(key, false)
+	if !c.inSPNEGO {
+		return nil, true, nil
 	}
-	c.peer, c.ntlmSealer = account, sealer
-	return out, true, nil
+	resp := &negTokenResp{state: stateCompleted}
+	switch {
+	case mic == nil && c.second, mic != nil && !c.seal.verifyListMIC(c.mechs, mic):
+		return c.refuse(errListMIC)
+	case mic != nil:
+		resp.mic = c.seal.listMIC(c.mechs)
+	}
+	return resp.marshal(), true, nil
 }
+
+func (c *ntlmAcceptor) sealer() sealer { return c.seal }
 
 // refuse says nothing of why, but in SPNEGO that it does.
 func (c *ntlmAcceptor) refuse(err error) ([]byte, bool, error) {
@@ -168,6 +168,7 @@ func (c *ntlmAcceptor) begin(token []byte) ([]byte, bool, error) {
 		return nil, false, c.fail(photopush.Unsupported, err)
 	}
 	if message == nil {
+		c.second = true
 		return (&negTokenResp{state: stateRequestMIC, mech: oidNTLM}).marshal(), false, nil
 	}
 	if err := ntlmHeader(message, ntlmNegotiate, 32); err != nil {
@@ -337,22 +338,6 @@ func readAuthenticate(b []byte) (*ntlmResponse, error) {
 		r.mic = slices.Clone(b[micOffset : micOffset+16])
 	}
 	return r, nil
-}
-
-// Seal implements Context.
-func (c *ntlmAcceptor) Seal(dst, message []byte) ([]byte, int, error) {
-	if c.ntlmSealer == nil {
-		return nil, 0, c.fail(photopush.Internal, errNotDone)
-	}
-	return c.ntlmSealer.Seal(dst, message)
-}
-
-// Unseal implements Context.
-func (c *ntlmAcceptor) Unseal(sealed []byte) ([]byte, error) {
-	if c.ntlmSealer == nil {
-		return nil, c.fail(photopush.Internal, errNotDone)
-	}
-	return c.ntlmSealer.Unseal(sealed)
 }
 
 // wantsNTLM tells whether a client's first token asks for NTLM: bare, or as its first choice in SPNEGO, or as the only one there is.

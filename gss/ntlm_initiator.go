@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	photopush "github.com/photopush/photopush"
 )
@@ -32,10 +31,12 @@ var (
 	errNTLMLong     = errors.New("the account's name is too long")
 	errNoTargetInfo = errors.New("the service names neither itself nor its domain, which NTLMv2 needs")
 	errWeakNTLM     = errors.New("the service does not offer NTLM with sealed messages of 128 bits")
+	errNoTime       = errors.New("the service sends no time, so that it would not notice altered messages; it is older than Windows Vista, or its message was altered")
+	errNTLMNotTaken = errors.New("the service does not take NTLM")
 	errListMIC      = errors.New("the list of mechanisms was altered on its way")
 )
 
-// maxNTLMName bounds a user's name, in characters; Windows' own limit is 256 (UNLEN).
+// maxNTLMName bounds the names of a user and of a domain, in UTF-16 code units; Windows' own limits are 256 (UNLEN) and 255 (DNLEN, DNS).
 const maxNTLMName = 256
 
 // NewNTLM checks the name; it reads no password.
@@ -48,7 +49,7 @@ func NewNTLM(a NTLMAccount) (*NTLM, error) {
 	switch {
 	case n.user == "":
 		err = errNTLMUser
-	case len(a.User) > maxNTLMName:
+	case max(len(toUTF16(n.user)), len(toUTF16(n.domain))) > 2*maxNTLMName:
 		err = errNTLMLong
 	}
 	if err != nil {
@@ -71,11 +72,11 @@ func (n *NTLM) Initiate(_ context.Context, t Target) (Context, error) {
 	if err != nil {
 		return nil, &photopush.Error{Reason: photopush.Internal, Op: "sign in to", On: t.SPNs[0], Err: err}
 	}
-	raw := &ntlmInitiator{NTLM: n, spn: t.SPNs[0], bindings: t.Bindings, secret: password, now: time.Now}
+	raw := &ntlmInitiator{NTLM: n, spn: t.SPNs[0], bindings: t.Bindings, secret: password}
 	if t.Bare {
-		return raw, nil
+		return newContext(raw), nil
 	}
-	return &ntlmInSPNEGO{ntlmInitiator: raw, mechs: mechList([]asn1.ObjectIdentifier{oidNTLM})}, nil
+	return newContext(&ntlmInSPNEGO{ntlmInitiator: raw, mechs: mechList([]asn1.ObjectIdentifier{oidNTLM})}), nil
 }
 
 // An ntlmInitiator is our side of a context. NTLM does not prove who the service is: only that it, or whoever it asked, knows the account.
@@ -84,10 +85,9 @@ type ntlmInitiator struct {
 	spn      string
 	bindings []byte
 	secret   string
-	now      func() time.Time
 
 	negotiate []byte
-	*ntlmSealer
+	seal      *ntlmSealer
 }
 
 // Peer is the service's name as it was asked for.
@@ -97,14 +97,9 @@ func (c *ntlmInitiator) fail(reason photopush.Reason, err error) error {
 	return &photopush.Error{Reason: reason, Op: "sign in to", On: c.spn, Err: err}
 }
 
-// Step sends NEGOTIATE, and answers the CHALLENGE with AUTHENTICATE, by which the context is there: the service does not confirm it.
-func (c *ntlmInitiator) Step(ctx context.Context, token []byte) ([]byte, bool, error) {
-	switch {
-	case ctx.Err() != nil:
-		return nil, false, c.fail(photopush.Timeout, context.Cause(ctx))
-	case c.ntlmSealer != nil:
-		return nil, false, c.fail(photopush.Unsupported, errContextEnd)
-	case c.negotiate == nil:
+// step sends NEGOTIATE, and answers the CHALLENGE with AUTHENTICATE, by which the context is there: the service does not confirm it.
+func (c *ntlmInitiator) step(_ context.Context, token []byte) ([]byte, bool, error) {
+	if c.negotiate == nil {
 		m := newNTLMMessage(ntlmNegotiate, negotiateBytes)
 		m.uint32(12, ntlmOffered)
 		copy(m.b[32:], ntlmVersionField)
@@ -120,48 +115,44 @@ func (c *ntlmInitiator) Step(ctx context.Context, token []byte) ([]byte, bool, e
 		return nil, false, err
 	}
 	c.secret = ""
-	c.ntlmSealer = newNTLMSealer(key, true)
+	c.seal = newNTLMSealer(key, true)
 	return out, true, nil
 }
 
-// authenticate answers a challenge (MS-NLMP 3.1.5.1.2), with nonce as client challenge and key as the exported session key.
+func (c *ntlmInitiator) sealer() sealer { return c.seal }
+
+// authenticate answers a challenge (MS-NLMP 3.1.5.1.2), with nonce as client challenge and key as the exported session key. The MIC covers all
+// three messages, so that nobody between the two sides can take anything out of them, such as the wish to seal.
 func (c *ntlmInitiator) authenticate(challenge []byte, nonce [8]byte, key []byte) ([]byte, error) {
 	server, flags, info, err := readChallenge(challenge)
 	if err != nil {
 		return nil, c.fail(photopush.Unsupported, err)
 	}
-	stamp := findAV(info, avTimestamp)
-	when := filetime(c.now())
-	if stamp != nil {
-		when = binary.LittleEndian.Uint64(stamp)
-		info = setAV(info, avFlags, binary.LittleEndian.AppendUint32(nil, avFlagMIC))
+	var about uint32
+	if f := findAV(info, avFlags); len(f) == 4 {
+		about = binary.LittleEndian.Uint32(f)
 	}
+	info = setAV(info, avFlags, binary.LittleEndian.AppendUint32(nil, about|avFlagMIC))
 	info = setAV(info, avChannelBindings, ntlmBindings(c.bindings))
 	info = setAV(info, avTargetName, toUTF16(c.spn))
 
-	responseKey := ntlmResponseKey(c.user, c.domain, c.secret)
-	client := ntlmClientChallenge(when, nonce, marshalAV(info))
-	proof, exchange := ntlmProof(responseKey, server, client)
-	lm := make([]byte, 24) // nothing, where the time shows that the service is no older than Windows Vista
-	if stamp == nil {
-		lm = ntlmLMResponse(responseKey, server, nonce)
-	}
+	client := ntlmClientChallenge(binary.LittleEndian.Uint64(findAV(info, avTimestamp)), nonce, marshalAV(info))
+	proof, exchange := ntlmProof(ntlmResponseKey(c.user, c.domain, c.secret), server, client)
 	m := newNTLMMessage(ntlmAuthenticate, authenticateBytes)
 	m.uint32(60, flags&ntlmOffered)
 	copy(m.b[64:], ntlmVersionField)
 	m.field(28, toUTF16(c.domain))
 	m.field(36, toUTF16(c.user))
 	m.field(44, toUTF16(c.workstation))
-	m.field(12, lm)
+	m.field(12, make([]byte, 24)) // no LMv2 beside a MIC
 	m.field(20, append(proof, client...))
 	m.field(52, rc4Once(exchange, key))
-	if stamp != nil {
-		copy(m.b[micOffset:], hmacMD5(key, c.negotiate, challenge, m.b))
-	}
+	copy(m.b[micOffset:], hmacMD5(key, c.negotiate, challenge, m.b))
 	return m.b, nil
 }
 
-// readChallenge checks a CHALLENGE (MS-NLMP 2.2.1.2): without a flag that we need there is no context.
+// readChallenge checks a CHALLENGE (MS-NLMP 2.2.1.2): without a flag that we need there is no context. Nor is there without the time, which every
+// Windows since Vista sends: a service that sends none is told no MIC, and whoever takes the time out could take out more.
 func readChallenge(b []byte) (server [8]byte, flags uint32, info []avPair, err error) {
 	if err := ntlmHeader(b, ntlmChallenge, 48); err != nil {
 		return server, 0, nil, err
@@ -182,26 +173,10 @@ func readChallenge(b []byte) (server [8]byte, flags uint32, info []avPair, err e
 	switch {
 	case findAV(info, avComputer) == nil || findAV(info, avDomain) == nil:
 		return server, 0, nil, errNoTargetInfo
-	case stamp != nil && len(stamp) != 8:
-		return server, 0, nil, errNTLM
+	case len(stamp) != 8:
+		return server, 0, nil, errNoTime
 	}
 	return server, flags, info, nil
-}
-
-// Seal implements Context.
-func (c *ntlmInitiator) Seal(dst, message []byte) ([]byte, int, error) {
-	if c.ntlmSealer == nil {
-		return nil, 0, c.fail(photopush.Internal, errNotDone)
-	}
-	return c.ntlmSealer.Seal(dst, message)
-}
-
-// Unseal implements Context.
-func (c *ntlmInitiator) Unseal(sealed []byte) ([]byte, error) {
-	if c.ntlmSealer == nil {
-		return nil, c.fail(photopush.Internal, errNotDone)
-	}
-	return c.ntlmSealer.Unseal(sealed)
 }
 
 // An ntlmInSPNEGO is an ntlmInitiator whose messages travel in SPNEGO (RFC 4178), where both sides sign the list of mechanisms.
@@ -209,16 +184,12 @@ type ntlmInSPNEGO struct {
 	*ntlmInitiator
 	mechs   []byte
 	waiting bool // for the service's word that it is done
-	done    bool
 }
 
-// Step is that of the mechanism, and one more for the service's signature.
-func (c *ntlmInSPNEGO) Step(ctx context.Context, token []byte) ([]byte, bool, error) {
-	if c.done || ctx.Err() != nil {
-		return c.ntlmInitiator.Step(ctx, token) // which says what is wrong
-	}
+// step is that of the mechanism, and one more for the service's signature.
+func (c *ntlmInSPNEGO) step(ctx context.Context, token []byte) ([]byte, bool, error) {
 	if c.negotiate == nil {
-		out, _, err := c.ntlmInitiator.Step(ctx, nil)
+		out, _, err := c.ntlmInitiator.step(ctx, nil)
 		if err != nil {
 			return nil, false, err
 		}
@@ -228,26 +199,28 @@ func (c *ntlmInSPNEGO) Step(ctx context.Context, token []byte) ([]byte, bool, er
 	switch {
 	case err != nil || resp == nil:
 		return nil, false, c.fail(photopush.Unsupported, errSPNEGO)
-	case resp.state == stateReject:
+	case resp.state == stateReject && c.waiting:
 		return nil, false, c.fail(photopush.Auth, errRejected)
+	case resp.state == stateReject:
+		return nil, false, c.fail(photopush.Unsupported, errNTLMNotTaken) // it has not seen who we are
 	case resp.mech != nil && !resp.mech.Equal(oidNTLM):
 		return nil, false, c.fail(photopush.Unsupported, errOtherMechanism)
 	case c.waiting:
-		return nil, true, c.finish(resp)
+		err := c.finish(resp)
+		return nil, err == nil, err
 	}
-	out, _, err := c.ntlmInitiator.Step(ctx, resp.token)
+	out, _, err := c.ntlmInitiator.step(ctx, resp.token)
 	if err != nil {
 		return nil, false, err
 	}
 	c.waiting = true
-	return (&negTokenResp{state: stateIncomplete, token: out, mic: c.listMIC(c.mechs)}).marshal(), false, nil
+	return (&negTokenResp{state: stateIncomplete, token: out, mic: c.seal.listMIC(c.mechs)}).marshal(), false, nil
 }
 
 // finish wants the list of mechanisms signed: it is what keeps others from choosing for us.
 func (c *ntlmInSPNEGO) finish(resp *negTokenResp) error {
-	if resp.state != stateCompleted || !c.verifyListMIC(c.mechs, resp.mic) {
+	if resp.state != stateCompleted || !c.seal.verifyListMIC(c.mechs, resp.mic) {
 		return c.fail(photopush.Unsupported, errListMIC)
 	}
-	c.done = true
 	return nil
 }

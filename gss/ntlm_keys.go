@@ -27,7 +27,8 @@ func ntHash(password string) []byte {
 	return h.Sum(nil)
 }
 
-// ntlmResponseKey is NTOWFv2, which is LMOWFv2 too (MS-NLMP 3.3.2).
+// ntlmResponseKey is NTOWFv2, which is LMOWFv2 too (MS-NLMP 3.3.2). Capitals are Unicode's; whether Windows' own table agrees for letters as rare as the
+// dotless i is for a real one to tell.
 func ntlmResponseKey(user, domain, password string) []byte {
 	return hmacMD5(ntHash(password), toUTF16(strings.ToUpper(user)+domain))
 }
@@ -44,11 +45,6 @@ func ntlmClientChallenge(filetime uint64, nonce [8]byte, info []byte) []byte {
 func ntlmProof(responseKey []byte, server [8]byte, clientChallenge []byte) (proof, sessionKey []byte) {
 	proof = hmacMD5(responseKey, server[:], clientChallenge)
 	return proof, hmacMD5(responseKey, proof)
-}
-
-// ntlmLMResponse is LMv2, for servers that send no time.
-func ntlmLMResponse(responseKey []byte, server, nonce [8]byte) []byte {
-	return append(hmacMD5(responseKey, server[:], nonce[:]), nonce[:]...)
 }
 
 // rc4Once is RC4K, whose key is used for one value only.

@@ -42,7 +42,6 @@ func TestNTLMVectors(t *testing.T) {
 	key := ntlmResponseKey("User", "Domain", "Password")
 	check("NTOWFv2 (4.2.4.1.1)", key, "0c868a403bfd7a93a3001ef22ef02e3f")
 	server, nonce := [8]byte{1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}, [8]byte(bytes.Repeat([]byte{0xaa}, 8))
-	check("the LMv2 response (4.2.4.2.1)", ntlmLMResponse(key, server, nonce), "86c35097ac9cec102554764a57cccc19aaaaaaaaaaaaaaaa")
 	client := ntlmClientChallenge(0, nonce, unhex(t, exampleInfo))
 	proof, session := ntlmProof(key, server, client)
 	check("the NTLMv2 response (4.2.4.2.2)", proof, "68cd0ab851e51c96aabc927bebef6a1c")
@@ -59,23 +58,15 @@ func TestNTLMVectors(t *testing.T) {
 	check("the sealed message (4.2.4.4)", sealed, "010000007fb38ec5c55d497600000000"+"54e50165bf1936dc996020c1811b0f06fb5f")
 }
 
-// TestNTLMAnswersTheExample: the challenge of MS-NLMP 4.2.4.3 has no time, so that there is an LMv2 response and no MIC.
-func TestNTLMAnswersTheExample(t *testing.T) {
-	c := &ntlmInitiator{NTLM: &NTLM{user: "User", domain: "Domain"}, spn: "HTTP/server", secret: "Password", now: time.Now}
-	if _, _, err := c.Step(t.Context(), nil); err != nil {
+// TestNTLMWantsTheTime: the challenge of MS-NLMP 4.2.4.3 has no time, so that nothing would protect the messages; it is not answered.
+func TestNTLMWantsTheTime(t *testing.T) {
+	i := initiate(t, "User", "Password", Target{Bare: true})
+	if _, _, err := i.Step(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	random := bytes.Repeat([]byte{0x55}, 16)
-	out, err := c.authenticate(unhex(t, exampleChallenge), [8]byte(bytes.Repeat([]byte{0xaa}, 8)), random)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lm, err := ntlmField(out, 12)
-	if err != nil || hex.EncodeToString(lm) != "86c35097ac9cec102554764a57cccc19aaaaaaaaaaaaaaaa" {
-		t.Errorf("the LMv2 response is %x, %v", lm, err)
-	}
-	if m, err := readAuthenticate(out); err != nil || m.user != "User" || m.domain != "Domain" || m.mic != nil || time.Since(m.at).Abs() > time.Minute {
-		t.Errorf("read back: %+v, %v", m, err)
+	out, done, err := i.Step(t.Context(), unhex(t, exampleChallenge))
+	if !errors.Is(err, errNoTime) || photopush.ReasonOf(err) != photopush.Unsupported || done || out != nil {
+		t.Errorf("%x, %v, %v", out, done, err)
 	}
 }
 
@@ -207,6 +198,21 @@ func TestNTLMRefusals(t *testing.T) {
 				token[15] ^= 0x80 // 56 bits, which nobody needs
 			}
 		}, want: photopush.Unsupported},
+		{name: "the time taken out of the challenge", user: "svc", password: "Secret-ä1", alter: func(leg int, token []byte) {
+			if leg == 1 { // it becomes an attribute that nobody knows
+				token[bytes.Index(token, []byte{avTimestamp, 0, 8, 0})] = 99
+			}
+		}, want: photopush.Unsupported},
+		{name: "the challenge altered", user: "svc", password: "Secret-ä1", alter: func(leg int, token []byte) {
+			if leg == 1 {
+				token[23] ^= 0x80 // 56 bits
+			}
+		}, want: photopush.Unsupported},
+		{name: "the response altered", user: "svc", password: "Secret-ä1", alter: func(leg int, token []byte) {
+			if leg == 2 {
+				token[63] ^= 0x80
+			}
+		}, want: photopush.Unsupported},
 		{name: "no sealing offered", user: "svc", password: "Secret-ä1", alter: func(leg int, token []byte) {
 			if leg == 1 {
 				token[20] &^= ntlmSeal
@@ -237,36 +243,126 @@ func TestNTLMRefusals(t *testing.T) {
 	}
 }
 
-// TestNTLMFirstChoiceKerberos: a client that tries Kerberos first is told to send a token for NTLM.
+// TestNTLMFirstChoiceKerberos: a client that tries Kerberos first is told to send a token for NTLM, and must sign its list of mechanisms then.
 func TestNTLMFirstChoiceKerberos(t *testing.T) {
+	mechs := []asn1.ObjectIdentifier{oidMSKerberos, oidNTLM}
+	for name, x := range map[string]struct {
+		list []byte // that is signed; nil for none
+		want error
+	}{
+		"signed":       {mechList(mechs), nil},
+		"not signed":   {nil, errListMIC},
+		"another list": {mechList(mechs[1:]), errListMIC},
+	} {
+		raw := &ntlmInitiator{NTLM: &NTLM{user: "svc"}, spn: "HTTP/pc1.corp.example", secret: "Secret-ä1"}
+		i, a := newContext(raw), (&Acceptor{NTLM: pc1(t, nil)}).Accept(nil)
+		negotiate, _, err := i.Step(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, _, err := a.Step(t.Context(), (&negTokenInit{mechTypes: mechs, mechToken: []byte("a ticket")}).marshal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, resp, err := parseSPNEGO(token); err != nil || resp == nil || !resp.mech.Equal(oidNTLM) || resp.token != nil || resp.state != stateRequestMIC {
+			t.Fatalf("%+v, %v", resp, err)
+		}
+		if token, _, err = a.Step(t.Context(), (&negTokenResp{state: stateAbsent, token: negotiate}).marshal()); err != nil {
+			t.Fatal(err)
+		}
+		_, resp, err := parseSPNEGO(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := &negTokenResp{state: stateAbsent}
+		if last.token, _, err = i.Step(t.Context(), resp.token); err != nil {
+			t.Fatal(err)
+		}
+		if x.list != nil {
+			last.mic = raw.seal.listMIC(x.list)
+		}
+		if _, done, err := a.Step(t.Context(), last.marshal()); !errors.Is(err, x.want) || done != (x.want == nil) {
+			t.Errorf("%s: %v, %v", name, done, err)
+		}
+	}
+}
+
+// TestNTLMInSPNEGO: what a service may answer at the end, and what it means. Nothing is sealed before the list of mechanisms is verified.
+func TestNTLMInSPNEGO(t *testing.T) {
+	for name, x := range map[string]struct {
+		answer func(right *negTokenResp) *negTokenResp
+		want   photopush.Reason
+	}{
+		"another signature": {func(r *negTokenResp) *negTokenResp { r.mic[5] ^= 1; return r }, photopush.Unsupported},
+		"no signature":      {func(r *negTokenResp) *negTokenResp { r.mic = nil; return r }, photopush.Unsupported},
+		"not completed":     {func(r *negTokenResp) *negTokenResp { r.state = stateIncomplete; return r }, photopush.Unsupported},
+		"rejected":          {func(*negTokenResp) *negTokenResp { return &negTokenResp{state: stateReject} }, photopush.Auth},
+	} {
+		i, a := initiate(t, "svc", "Secret-ä1", Target{}), pc1(t, nil).Accept(nil)
+		var token []byte
+		for range 2 {
+			out, _, err := i.Step(t.Context(), token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if token, _, err = a.Step(t.Context(), out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := i.Seal(nil, nil); !errors.Is(err, errNotDone) {
+			t.Errorf("%s: sealed before the end: %v", name, err)
+		}
+		_, right, err := parseSPNEGO(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, done, err := i.Step(t.Context(), x.answer(right).marshal())
+		if photopush.ReasonOf(err) != x.want || done {
+			t.Errorf("%s: %v, %v", name, done, err)
+		}
+		if _, _, sealing := i.Seal(nil, nil); sealing != err {
+			t.Errorf("%s: sealed after it: %v", name, sealing)
+		}
+	}
+	i := initiate(t, "svc", "Secret-ä1", Target{})
+	if _, _, err := i.Step(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := i.Step(t.Context(), (&negTokenResp{state: stateReject}).marshal()); photopush.ReasonOf(err) != photopush.Unsupported {
+		t.Errorf("a service that does not take NTLM: %v", err) // it has seen no credential
+	}
+}
+
+// TestNothingAfterAnError: a service does not let another try at the same challenge, nor a client answer a second one.
+func TestNothingAfterAnError(t *testing.T) {
+	wrong, right, a := initiate(t, "svc", "Wrong-1", Target{Bare: true}), initiate(t, "svc", "Secret-ä1", Target{Bare: true}), pc1(t, nil).Accept(nil)
+	negotiate, _, err := wrong.Step(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := right.Step(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	challenge, _, err := a.Step(t.Context(), negotiate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []Context{wrong, right} {
+		token, _, err := i.Step(t.Context(), bytes.Clone(challenge))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, done, err := a.Step(t.Context(), token); photopush.ReasonOf(err) != photopush.Auth || done {
+			t.Errorf("%v, %v", done, err)
+		}
+	}
 	i := initiate(t, "svc", "Secret-ä1", Target{Bare: true})
-	negotiate, _, err := i.Step(t.Context(), nil)
-	if err != nil {
+	if _, _, err := i.Step(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	a := (&Acceptor{NTLM: pc1(t, nil)}).Accept(nil)
-	init := &negTokenInit{mechTypes: []asn1.ObjectIdentifier{oidMSKerberos, oidNTLM}, mechToken: []byte("a ticket")}
-	token, _, err := a.Step(t.Context(), init.marshal())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, resp, err := parseSPNEGO(token); err != nil || resp == nil || !resp.mech.Equal(oidNTLM) || resp.token != nil {
-		t.Fatalf("%+v, %v", resp, err)
-	}
-	token, _, err = a.Step(t.Context(), (&negTokenResp{state: stateAbsent, token: negotiate}).marshal())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, resp, err := parseSPNEGO(token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	authenticate, _, err := i.Step(t.Context(), resp.token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, done, err := a.Step(t.Context(), (&negTokenResp{state: stateAbsent, token: authenticate}).marshal()); err != nil || !done || a.Peer() != "svc" {
-		t.Errorf("%q, %v, %v", a.Peer(), done, err)
+	_, _, first := i.Step(t.Context(), []byte("rubbish"))
+	if _, _, err := i.Step(t.Context(), challenge); first == nil || err != first {
+		t.Errorf("%v, then %v", first, err)
 	}
 }
 
@@ -276,6 +372,7 @@ func TestNTLMSequence(t *testing.T) {
 		"altered":  func(first, _ []byte) []byte { first[20] ^= 1; return first },
 		"left out": func(_, second []byte) []byte { return second },
 		"short":    func(first, _ []byte) []byte { return first[:15] },
+		"repeated": nil,
 	} {
 		i, a := initiate(t, "svc", "Secret-ä1", Target{Bare: true}), pc1(t, nil).Accept(nil)
 		if err := converse(t, i, a, nil); err != nil {
@@ -286,10 +383,16 @@ func TestNTLMSequence(t *testing.T) {
 		if err1 != nil || err2 != nil {
 			t.Fatal(err1, err2)
 		}
+		if spoil == nil {
+			if _, err := a.Unseal(bytes.Clone(first)); err != nil {
+				t.Fatal(err)
+			}
+			spoil = func(first, _ []byte) []byte { return first }
+		}
 		if _, err := a.Unseal(spoil(bytes.Clone(first), second)); photopush.ReasonOf(err) != photopush.Unsupported {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := a.Unseal(first); err == nil {
+		if _, err := a.Unseal(second); err == nil {
 			t.Errorf("%s: the context goes on", name)
 		}
 	}
