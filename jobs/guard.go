@@ -12,7 +12,7 @@ import (
 // A Logon is the account that a domain is read with, or its workstations are visited with.
 type Logon struct {
 	Account   string // as configured
-	Mechanism string // ldap-simple, basic
+	Mechanism string // ldap-simple, kerberos, ntlm, basic, certificate
 	Secret    photopush.Secret
 }
 
@@ -87,7 +87,40 @@ func (g *guarded) Open(ctx context.Context, w photopush.Workstation) (visit.Sess
 		}
 		return nil, told
 	}
-	return session, err
+	if err != nil {
+		return nil, err
+	}
+	return &guardedSession{Session: session, of: g, credential: c, w: w}, nil
+}
+
+// A guardedSession tells of a rejection in the middle of a visit: a workstation wants a new sign-in after a silence, and after a loss.
+type guardedSession struct {
+	visit.Session
+	of         *guarded
+	credential photopush.Credential
+	w          photopush.Workstation
+	told       bool
+}
+
+func (s *guardedSession) Run(ctx context.Context, commandLine string, input []byte) (photopush.Output, error) {
+	out, err := s.Session.Run(ctx, commandLine, input)
+	return out, s.tell(ctx, err)
+}
+
+func (s *guardedSession) Close(ctx context.Context) error {
+	return s.tell(ctx, s.Session.Close(ctx))
+}
+
+// tell counts the first rejection of a session; the error is the session's, joined with what kept it from being counted.
+func (s *guardedSession) tell(ctx context.Context, err error) error {
+	if s.told || photopush.ReasonOf(err) != photopush.Auth {
+		return err
+	}
+	s.told = true
+	if told := s.of.tell(context.WithoutCancel(ctx), s.credential, "", s.w, err); told != nil && refused(told) == nil {
+		return told
+	}
+	return err
 }
 
 // tell ends the permit; it returns an error when that fails, or when this was the rejection that stops the credential.
@@ -96,7 +129,7 @@ func (g *guarded) tell(ctx context.Context, c photopush.Credential, token string
 	case "":
 		return g.guard.Accepted(ctx, c, token)
 	case photopush.Auth:
-		stop, err := g.guard.Rejected(ctx, c, token, w.ID, opened.Error())
+		stop, err := g.rejected(ctx, c, token, w, opened)
 		if err != nil {
 			return fmt.Errorf("count rejected credential: %w", errors.Join(err, opened))
 		}
@@ -106,6 +139,18 @@ func (g *guarded) tell(ctx context.Context, c photopush.Credential, token string
 		return nil
 	}
 	return g.guard.Unused(ctx, c, token)
+}
+
+// rejected counts a workstation's rejection. With Kerberos it is the KDC that rejects, for all workstations, so that one is enough; a workstation
+// that does not let the account in gives another reason.
+func (g *guarded) rejected(ctx context.Context, c photopush.Credential, token string, w photopush.Workstation, opened error) (*photopush.CredentialStop, error) {
+	if c.Mechanism != "kerberos" {
+		return g.guard.Rejected(ctx, c, token, w.ID, opened.Error())
+	}
+	if err := errors.Join(g.guard.Unused(ctx, c, token), g.guard.Stop(ctx, c, opened.Error())); err != nil {
+		return nil, err
+	}
+	return g.guard.Stopped(ctx, c)
 }
 
 // stopIn is the stop in the guard's error that says that a credential must not be used any more, anywhere; nil when there is none.

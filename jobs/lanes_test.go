@@ -203,6 +203,55 @@ func TestWrongPassword(t *testing.T) {
 	})
 }
 
+// TestKDCRejects: what the KDC says of a password holds everywhere, so that it is tried once.
+func TestKDCRejects(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCompany(t)
+		c.domain(corp).staff(9)
+		c.Jobs.Domains[0].RemoteLogon.Mechanism = "kerberos"
+		attempts := 0
+		c.open = func(_ context.Context, w photopush.Workstation) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			attempts++
+			return because(photopush.Auth, "KDC_ERR_PREAUTH_FAILED")
+		}
+		for range 2 {
+			if _, err := c.pass(false); photopush.ReasonOf(err) != photopush.Auth || attempts != 1 {
+				t.Errorf("%d attempts, %v", attempts, err)
+			}
+		}
+	})
+}
+
+// TestRejectedMidway: a password that is changed in the middle of a visit, and rejected there, counts: the next workstation's rejection stops it.
+func TestRejectedMidway(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCompany(t)
+		c.domain(corp).staff(9)
+		rejected := 0
+		reject := func() error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			rejected++
+			return because(photopush.Auth, "401")
+		}
+		c.run = func(context.Context, photopush.Workstation, int) error { return reject() }
+		c.open = func(context.Context, photopush.Workstation) error {
+			if rejected > 0 {
+				return reject()
+			}
+			return nil
+		}
+		c.Config.Visits = 1
+		for range 2 {
+			if _, err := c.pass(false); photopush.ReasonOf(err) != photopush.Auth || rejected != 2 {
+				t.Errorf("rejected %d times, %v", rejected, err)
+			}
+		}
+	})
+}
+
 // TestOneWorkstationRejects: that is its own fault as long as others accept.
 func TestOneWorkstationRejects(t *testing.T) {
 	bubble(t, func(t *testing.T) {
