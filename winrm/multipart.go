@@ -27,13 +27,11 @@ func multipartType(protocol string) string {
 // sealFunc appends a sealed message, and tells how long the header in it is; see gss.Context.
 type sealFunc func(dst, message []byte) (sealed []byte, header int, err error)
 
-// appendMultipart appends envelope, sealed, in the frame of MS-WSMV 2.2.9.1. Header fields begin with a tab there, and Length counts the
-// envelope with what padding the mechanism adds, which is part of the data.
+// appendMultipart appends envelope, sealed, in the frame of MS-WSMV 2.2.9.1. Header fields begin with a tab there, and Length is that of the
+// envelope: no mechanism here pads (RC4 of Kerberos would, which is not used to seal).
 func appendMultipart(b []byte, protocol string, envelope []byte, seal sealFunc) ([]byte, error) {
 	b = append(append(b, "--"+boundary+"\r\n\tContent-Type: "...), protocol...)
 	b = append(b, "\r\n\tOriginalContent: type="+soapType+";Length="...)
-	// How much padding there is shows only in the sealed message, behind: one digit more is moved in the rare case that it is needed.
-	length := len(b)
 	b = strconv.AppendInt(b, int64(len(envelope)), 10)
 	b = append(b, "\r\n--"+boundary+"\r\n\tContent-Type: application/octet-stream\r\n"...)
 	size := len(b)
@@ -43,18 +41,10 @@ func appendMultipart(b []byte, protocol string, envelope []byte, seal sealFunc) 
 		return nil, err
 	}
 	total := len(sealed) - size - 4
-	if total < len(envelope) || header < 0 || header > total-len(envelope) {
+	if header < 0 || header != total-len(envelope) {
 		return nil, fmt.Errorf("a sealed message of %d bytes with a header of %d, made of %d", total, header, len(envelope))
 	}
 	binary.LittleEndian.PutUint32(sealed[size:], uint32(header))
-	if padded := total - header; padded != len(envelope) {
-		was, is := strconv.Itoa(len(envelope)), strconv.Itoa(padded)
-		if len(is) > len(was) {
-			sealed = append(sealed, 0)
-			copy(sealed[length+len(is):], sealed[length+len(was):len(sealed)-1])
-		}
-		copy(sealed[length:], is)
-	}
 	return append(sealed, "--"+boundary+"--\r\n"...), nil
 }
 
