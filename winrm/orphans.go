@@ -2,6 +2,8 @@ package winrm
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"time"
 )
 
@@ -15,9 +17,13 @@ const (
 func (c *Client) rememberOrphan(host, shellID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, known := c.orphans[host]; known || len(c.orphans) < maxOrphanHosts {
-		c.orphans[host] = orphan{shellID, time.Now()}
+	if _, known := c.orphans[host]; !known && len(c.orphans) >= maxOrphanHosts {
+		maps.DeleteFunc(c.orphans, func(_ string, o orphan) bool { return c.gone(o) })
+		if len(c.orphans) >= maxOrphanHosts {
+			return
+		}
 	}
+	c.orphans[host] = orphan{shellID, time.Now()}
 }
 
 type orphan struct {
@@ -25,27 +31,42 @@ type orphan struct {
 	since   time.Time
 }
 
-// takeOrphan gives the host's shell that may still be there; after its idle time it has gone by itself.
-func (c *Client) takeOrphan(host string) string {
+// gone tells that the shell has ended by itself.
+func (c *Client) gone(o orphan) bool { return time.Since(o.since) > c.cfg.IdleTimeout }
+
+// takeOrphan gives the host's shell that may still be there.
+func (c *Client) takeOrphan(host string) (o orphan, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o, ok := c.orphans[host]
+	o, ok = c.orphans[host]
 	delete(c.orphans, host)
-	if !ok || time.Since(o.since) > c.cfg.IdleTimeout {
-		return ""
-	}
-	return o.shellID
+	return o, ok && !c.gone(o)
 }
 
-// sweep deletes the shell that an earlier session had to leave behind. Nothing depends on it, and it is asked once.
+// putBackOrphan remembers what was taken in vain, unless another is known there by now.
+func (c *Client) putBackOrphan(host string, o orphan) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, known := c.orphans[host]; !known && len(c.orphans) < maxOrphanHosts {
+		c.orphans[host] = o
+	}
+}
+
+// sweep deletes the shell that an earlier session had to leave behind, by one request. Nothing depends on it; a credential that is rejected here is not
+// sent again by what follows. A shell whose deletion was not answered is remembered further.
 func (s *Session) sweep(ctx context.Context) {
-	id := s.client.takeOrphan(s.host)
-	if id == "" {
+	o, ok := s.client.takeOrphan(s.host)
+	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, orphanTimeout)
 	defer cancel()
-	if err := s.try(ctx, s.prelude.delete(id, min(orphanTimeout, s.client.cfg.OperationTimeout)), new(reply)); err != nil {
-		s.log.Debug("delete shell left behind", "shell", id, "err", err)
+	err := s.try(ctx, s.prelude.delete(o.shellID, min(orphanTimeout, s.client.cfg.OperationTimeout)), new(reply))
+	if err == nil {
+		return
+	}
+	s.log.Debug("delete shell left behind", "shell", o.shellID, "err", err)
+	if _, answered := errors.AsType[*Fault](err); !answered {
+		s.client.putBackOrphan(s.host, o)
 	}
 }

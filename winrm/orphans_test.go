@@ -81,12 +81,45 @@ func TestLateShell(t *testing.T) {
 
 // TestManyOrphans: what is remembered is bounded.
 func TestManyOrphans(t *testing.T) {
-	c := testClient(t, testConfig(t), nil)
-	for i := range maxOrphanHosts + 10 {
-		c.rememberOrphan(fmt.Sprint(i), "A")
-	}
-	c.rememberOrphan("0", "B")
-	if len(c.orphans) != maxOrphanHosts || c.takeOrphan("0") != "B" || c.takeOrphan("0") != "" {
-		t.Errorf("%d hosts are remembered", len(c.orphans))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := testClient(t, testConfig(t), nil)
+		for i := range maxOrphanHosts + 10 {
+			c.rememberOrphan(fmt.Sprint(i), "A")
+		}
+		c.rememberOrphan("0", "B")
+		if n := len(c.orphans); n != maxOrphanHosts {
+			t.Errorf("%d hosts are remembered", n)
+		}
+		if o, ok := c.takeOrphan("0"); !ok || o.shellID != "B" {
+			t.Errorf("got %v, %v", o, ok)
+		}
+		if _, ok := c.takeOrphan("0"); ok {
+			t.Error("a shell is given twice")
+		}
+		c.rememberOrphan("0", "C")
+		time.Sleep(c.cfg.IdleTimeout + time.Second)
+		c.rememberOrphan("late", "D") // all of the others have gone by themselves
+		if n := len(c.orphans); n != 1 {
+			t.Errorf("%d hosts are remembered, want 1", n)
+		}
+	})
+}
+
+// TestSweepWithoutAnswer: a shell whose deletion got no answer is deleted by the session after.
+func TestSweepWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		c := testClient(t, testConfig(t), h.pipe)
+		h.shells["LEFT"] = &hostShell{commands: map[string]*hostCommand{}}
+		c.rememberOrphan(testHost, "LEFT")
+		h.cutAt[1] = before
+		for range 2 {
+			if _, err, closed := visitWith(t.Context(), c, []byte("x")); err != nil || closed != nil {
+				t.Errorf("got %v, %v", err, closed)
+			}
+		}
+		if len(h.shells) != 0 || len(c.orphans) != 0 {
+			t.Errorf("%d shells are left, %d remembered", len(h.shells), len(c.orphans))
+		}
+	})
 }
