@@ -46,7 +46,7 @@ func (s *Session) askInto(ctx context.Context, m message, r *reply, harmless boo
 // worthAgain tells whether the message should be sent on a new connection. Time that ran out is not spent twice.
 func (s *Session) worthAgain(ctx context.Context, err error, harmless bool) bool {
 	lost, ok := errors.AsType[*lostError](err)
-	return ok && (harmless || !lost.sent) && s.redials > 0 && ctx.Err() == nil && !errors.Is(lost.err, os.ErrDeadlineExceeded)
+	return ok && (harmless || !lost.sent) && s.redials > 0 && s.rejected == nil && ctx.Err() == nil && !errors.Is(lost.err, os.ErrDeadlineExceeded)
 }
 
 // mayBeDone tells whether the message that failed with err may have been processed all the same.
@@ -64,10 +64,17 @@ func mayBeDone(err error) bool {
 
 var errNoRedial = errors.New("the connection was lost twice")
 
-// try sends a message once, dialling before it when the connection was lost earlier. A fault is an error of type *Fault.
+// try sends a message once, dialling before it when the connection was lost earlier, and nothing once the credential was rejected. A fault is an
+// error of type *Fault.
 func (s *Session) try(ctx context.Context, m message, r *reply) error {
+	if s.rejected != nil {
+		return s.rejected
+	}
 	if s.wire == nil {
-		if s.redials == 0 {
+		switch {
+		case s.redials == 0 && s.lapsed != nil:
+			return s.lapsed
+		case s.redials == 0:
 			return &lostError{err: errNoRedial}
 		}
 		s.redials--

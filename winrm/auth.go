@@ -26,7 +26,7 @@ type peer struct {
 // answer before it is parsed, so that it can sign, seal and count them.
 type security interface {
 	// establish exchanges tokens in requests of its own, before the first message and after each challenge that was accepted. A
-	// mechanism whose first token can travel with a message sends nothing here.
+	// mechanism whose first token can travel with a message sends nothing here. The error is a *spentError when it may have cost a logon.
 	establish(ctx context.Context, post poster) error
 
 	// seal turns an envelope into the header fields and the body to send. The body may share memory with the envelope.
@@ -35,8 +35,9 @@ type security interface {
 	// unseal returns the envelope of an answer, verified. Faults are sealed too. The result may share memory with the answer.
 	unseal(a *answer) ([]byte, error)
 
-	// challenged judges an answer 401, by which the request was not processed. Nil: establish, and send the message once more. Else
-	// a *photopush.Error: auth when the credential was rejected, unsupported when the host does not offer the mechanism.
+	// challenged judges an answer 401 to a message, which was not processed by that. Nil: establish, and send the message once more; a
+	// second 401 is the end. Else a *photopush.Error: auth when the credential was rejected, unsupported when the host does not offer
+	// the mechanism.
 	challenged(a *answer) error
 }
 

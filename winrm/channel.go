@@ -37,7 +37,12 @@ func (ch *Channel) URL() string { return ch.link.url() }
 // processed although no answer to it came; after an error of the connection only Close is left.
 func (ch *Channel) Post(ctx context.Context, envelope []byte) (answer []byte, status int, err error) {
 	l := ch.link
-	if l.wire == nil || l.wire.closing {
+	switch {
+	case l.rejected != nil:
+		return nil, 0, l.failure("send message to", l.rejected)
+	case l.lapsed != nil:
+		return nil, 0, l.failure("send message to", l.lapsed)
+	case l.wire == nil || l.wire.closing:
 		return nil, 0, &photopush.Error{Reason: photopush.Timeout, Op: "send message to", On: l.host, Err: errChannelOver}
 	}
 	a, err := l.post(ctx, envelope)
@@ -52,6 +57,10 @@ func (ch *Channel) Post(ctx context.Context, envelope []byte) (answer []byte, st
 
 var errChannelOver = errors.New("its connection has ended")
 
+// Rejected is why nobody should sign in to the workstation again in this visit: the credential was rejected, or shown and not answered to, and once more
+// would cost another logon. Nil while there is no such reason.
+func (ch *Channel) Rejected() error { return ch.link.rejected }
+
 // Check tells whether an answer of Post to a message of a remote shell is what that message asked for. The message is named by its action, a
 // URI, and its MessageID without the uuid: before it. The error is a *photopush.Error: of the fault's reason, with the *Fault in its chain;
 // Unsupported for an answer that is none, belongs to another message, or lacks the identifier of what was made or the exit code of what is done.
@@ -62,7 +71,7 @@ func (ch *Channel) Check(answer []byte, status int, action, messageID string) er
 		err = r.answers(message{action: action, messageID: messageID}, status)
 	}
 	if err == nil {
-		err = r.identified(action)
+		_, err = r.identified(action)
 	}
 	if err == nil {
 		return nil
@@ -70,23 +79,27 @@ func (ch *Channel) Check(answer []byte, status int, action, messageID string) er
 	return ch.link.failure("read answer of", err)
 }
 
-// identified makes sure that what was made can be named.
-func (r *reply) identified(action string) error {
-	what, id := "shell", r.shellID
+// maxID bounds what names a shell or a command; Windows' identifiers have 36 characters.
+const maxID = 100
+
+// identified is the identifier of what the message with that action made; empty for a message that makes nothing.
+func (r *reply) identified(action string) (id string, err error) {
+	what, name := "shell", "ShellId"
 	switch action {
 	case actionCreate:
+		id = r.shellID
 	case actionCommand:
-		what, id = "command", r.commandID
+		what, name, id = "command", "CommandId", r.commandID
 	default:
-		return nil
+		return "", nil
 	}
 	switch {
 	case id == "":
-		return &malformedError{fmt.Errorf("a %s was made, but its identifier is missing", what)}
-	case len(id) > 100 || strings.ContainsAny(id, "<>&\""):
-		return &malformedError{fmt.Errorf("what names the %s is no identifier", what)}
+		return "", &malformedError{fmt.Errorf("a %s was made, but its %s is missing", what, name)}
+	case len(id) > maxID || strings.ContainsAny(id, "<>&\""):
+		return "", &malformedError{fmt.Errorf("the %s is no identifier", name)}
 	}
-	return nil
+	return id, nil
 }
 
 // posted is the error of a message, Unknown when it may have been processed.

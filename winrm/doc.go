@@ -15,6 +15,7 @@
 //   - Receive is repeated with the same MessageID. Output that was in the lost answer may be gone; callers mark the end of their output.
 //   - Signal is not repeated. Delete is, since deleting twice does no harm.
 //
-// A session dials once more for that, and Close once more to delete the shell; a second loss ends the run. Once input may have reached
+// A session dials once more for that, and Close once more to delete the shell; a second loss ends the run. Neither happens once the credential was
+// rejected, or shown in vain: nothing is sent any more then, since each sign-in could cost another logon. Once input may have reached
 // the command, or the command has been started without input, every failure is Unknown: the caller has to look.
 package winrm

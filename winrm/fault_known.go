@@ -101,6 +101,8 @@ var knownFaults = map[uint32]knownFault{
 
 // knownStatus has the HTTP answers that http.sys and WinRM give without a fault (facts, section 5). 401 is the security context's.
 var knownStatus = map[int]knownFault{
+	http.StatusBadRequest: {"", photopush.Unsupported, "a ticket of many groups may be too long for the HTTP service there: raise MaxFieldLength and MaxRequestBytes below " +
+		`HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters, or take the account out of groups`},
 	http.StatusNotFound:              {"", photopush.Unsupported, "no WinRM service listens there under /wsman"},
 	http.StatusRequestEntityTooLarge: {"", photopush.Unsupported, envelope},
 	http.StatusServiceUnavailable:    {"", photopush.Timeout, "the WinRM service is starting or stopping"},

@@ -17,7 +17,7 @@ func newKerberos(cfg *Config, k *gss.Kerberos) (mechanism, error) {
 	if k == nil {
 		return nil, errNoKerberos
 	}
-	n := &negotiation{scheme: "Negotiate", protocol: protocolNegotiate, account: cfg.Account(), rejected: photopush.Denied, fqdn: true}
+	n := &negotiation{scheme: "Negotiate", protocol: protocolNegotiate, account: cfg.Account(), rejected: photopush.Denied, fqdn: true, mutual: true}
 	bare := cfg.KerberosHeader == headerKerberos
 	if bare {
 		n.scheme, n.protocol = "Kerberos", protocolKerberos
@@ -29,11 +29,10 @@ func newKerberos(cfg *Config, k *gss.Kerberos) (mechanism, error) {
 		}
 		return k.Initiate(ctx, gss.Target{SPNs: spns, Bindings: bindings, Bare: bare})
 	}
-	n.mistaken = func(host string) bool {
+	n.mistaken = func(host string) {
 		for _, spn := range principals(host) {
 			k.Forget(spn) // the key may have changed since
 		}
-		return true
 	}
 	return n, nil
 }

@@ -27,6 +27,11 @@ type link struct {
 	security security
 	progress *progress // of an Open that is traced
 
+	accepted   bool  // an answer has shown that the account may sign in
+	unanswered int   // messages without an answer before that
+	rejected   error // why nothing is sent any more: the credential was rejected, or shown in vain, and would cost another logon
+	lapsed     error // why a new sign-in on the connection failed, which was the end of it
+
 	mu   sync.Mutex // guards wire against cut
 	wire *wire      // nil before connecting and after a loss
 }
@@ -86,6 +91,7 @@ func (l *link) connect(ctx context.Context) error {
 	}
 	err = l.establish(ctx)
 	if _, ok := l.security.(*negotiated); ok && err == nil { // the other mechanisms sign in with the first message
+		l.accepted, l.lapsed = true, nil
 		l.signedIn()
 	}
 	return err
@@ -97,12 +103,17 @@ func (l *link) establish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, &timeoutError{"signing in did not end within", limit})
 	defer cancel()
 	err := l.security.establish(ctx, l.wire.post)
+	spent, shown := errors.AsType[*spentError](err)
+	if shown {
+		err = spent.err
+	}
 	if lost, ok := errors.AsType[*lostError](err); ok {
 		lost.sent = false
-		return err
+	} else if mayBeDone(err) {
+		err = &photopush.Error{Reason: reasonOf(err), Op: "sign in to", On: l.host, Err: errors.New(err.Error())}
 	}
-	if mayBeDone(err) {
-		return &photopush.Error{Reason: reasonOf(err), Op: "sign in to", On: l.host, Err: errors.New(err.Error())}
+	if shown || photopush.ReasonOf(err) == photopush.Auth {
+		l.rejected = err
 	}
 	return err
 }
@@ -151,31 +162,56 @@ func (l *link) handshakeFailure(ctx context.Context, err error) error {
 
 // post seals and sends an envelope; after a challenge that the security context takes up, it does so once more.
 func (l *link) post(ctx context.Context, envelope []byte) (*answer, error) {
-	for again := false; ; again = true {
-		header, body, err := l.security.seal(envelope)
-		if err != nil {
-			return nil, err
-		}
-		a, err := l.wire.post(ctx, header, body)
-		if err != nil || a.status != http.StatusUnauthorized {
-			return a, err
-		}
-		if err := l.security.challenged(a); err != nil {
-			return nil, err
-		}
-		switch {
-		case again:
-			return nil, &photopush.Error{Reason: photopush.Auth, Op: "sign in to", On: l.host, Err: &statusError{a.status}}
-		case l.wire.closing:
-			return nil, &lostError{err: errSignedOut} // not processed: it may be sent on a new connection
-		}
-		if err := l.establish(ctx); err != nil {
-			return nil, err
-		}
+	a, err := l.postOnce(ctx, envelope)
+	if err != nil || a.status != http.StatusUnauthorized {
+		return a, err
 	}
+	if err := l.security.challenged(a); err != nil {
+		if photopush.ReasonOf(err) == photopush.Auth {
+			l.rejected = err
+		}
+		return nil, err
+	}
+	if l.wire.closing {
+		return nil, &lostError{err: errSignedOut} // not processed: it may be sent on a new connection
+	}
+	if err := l.establish(ctx); err != nil {
+		l.lapsed, l.wire.closing = err, true // without a context nothing can be sent here
+		return nil, err
+	}
+	a, err = l.postOnce(ctx, envelope)
+	if err == nil && a.status == http.StatusUnauthorized {
+		return nil, &photopush.Error{Reason: photopush.Denied, Op: "sign in to", On: l.host, Err: errSignedIn}
+	}
+	return a, err
 }
 
-var errSignedOut = errors.New("the host wants a new sign-in and closes the connection")
+var (
+	errSignedOut = errors.New("the host wants a new sign-in and closes the connection")
+	errSignedIn  = errors.New("the sign-in was accepted, but the message was refused as if there were none (HTTP status 401)")
+)
+
+// maxUnanswered is how many messages without an answer are sent before one has shown that the account may sign in. With basic each of them
+// carries the credential, and a host that breaks the connection may have counted a failed logon.
+const maxUnanswered = 2
+
+// postOnce seals and sends an envelope.
+func (l *link) postOnce(ctx context.Context, envelope []byte) (*answer, error) {
+	header, body, err := l.security.seal(envelope)
+	if err != nil {
+		return nil, err
+	}
+	a, err := l.wire.post(ctx, header, body)
+	switch {
+	case err == nil && a.status != http.StatusUnauthorized:
+		l.accepted = true
+	case err != nil && !l.accepted:
+		if l.unanswered++; l.unanswered >= maxUnanswered {
+			l.rejected = err
+		}
+	}
+	return a, err
+}
 
 // unseal gives the envelope of an answer. One that cannot be read is no *statusError, and ends the connection: the sequence is lost then.
 func (l *link) unseal(a *answer) ([]byte, error) {

@@ -23,11 +23,12 @@ type negotiation struct {
 	account  string // for people
 	rejected photopush.Reason
 	fqdn     bool // the mechanism needs a full name
+	mutual   bool // the host proves who it is
 
 	// start makes a new context for host. WSMAN is asked for when the key of HTTP turned out to be another account's.
 	start func(ctx context.Context, host string, bindings []byte, wsman bool) (gss.Context, error)
-	// mistaken tells that the host could not read the ticket for it. It says whether it is worth asking for another; nil for never.
-	mistaken func(host string) bool
+	// mistaken tells that the host could not read the ticket for it, so that another is worth trying; nil where there are no tickets.
+	mistaken func(host string)
 
 	sealed sync.Pool // *[]byte, of messages on their way
 }
@@ -56,9 +57,16 @@ type negotiated struct {
 	host     string
 	bindings []byte // nil without TLS
 	context  gss.Context
-	refused  int // challenges since the last answer that was read
+	asked    bool // the host was sent a token, in the last attempt
+	shown    bool // the credential was in it, and counts there as a failed logon if it is wrong
 	buf      *[]byte
 }
+
+// A spentError is a sign-in that failed once the credential had been shown: whatever the host said, if anything, it may have counted a failed logon.
+type spentError struct{ err error }
+
+func (e *spentError) Error() string { return e.err.Error() }
+func (e *spentError) Unwrap() error { return e.err }
 
 // maxLegs bounds the requests of one handshake; Kerberos needs one, NTLM two.
 const maxLegs = 4
@@ -66,17 +74,20 @@ const maxLegs = 4
 // establish makes a new context. When a ticket was of no use it is forgotten, and one for another name is tried, once.
 func (c *negotiated) establish(ctx context.Context, post poster) error {
 	err := c.attempt(ctx, post, false)
-	if photopush.ReasonOf(err) != photopush.WrongHost || c.how.mistaken == nil || !c.how.mistaken(c.host) {
-		return err
+	if c.asked && c.how.mistaken != nil && photopush.ReasonOf(err) == photopush.WrongHost { // else it is the KDC that knows neither name
+		c.how.mistaken(c.host)
+		if c.attempt(ctx, post, true) == nil {
+			return nil
+		}
 	}
-	if c.attempt(ctx, post, true) == nil {
-		return nil
+	if err != nil && c.shown {
+		return &spentError{err}
 	}
 	return err
 }
 
 func (c *negotiated) attempt(ctx context.Context, post poster, wsman bool) error {
-	c.context = nil
+	c.context, c.asked, c.shown = nil, false, false
 	g, err := c.how.start(ctx, c.host, c.bindings, wsman)
 	if err != nil {
 		return err
@@ -86,21 +97,23 @@ func (c *negotiated) attempt(ctx context.Context, post poster, wsman bool) error
 		if err != nil {
 			return err
 		}
+		c.asked, c.shown = true, done && c.how.rejected == photopush.Auth
 		a, err := post(ctx, http.Header{"Authorization": {c.how.scheme + " " + base64.StdEncoding.EncodeToString(token)}}, nil)
 		if err != nil {
 			return err
 		}
 		reply, err := tokenOf(a, c.how.scheme)
-		if err != nil {
-			return c.fail(photopush.Unsupported, err)
-		}
 		switch {
+		case a.status == http.StatusUnauthorized && c.shown:
+			return c.turnedAway(a)
+		case err != nil:
+			return c.fail(photopush.Unsupported, err)
 		case a.status == http.StatusOK:
 			return c.finish(ctx, g, done, reply)
 		case a.status != http.StatusUnauthorized:
 			return &statusError{a.status}
 		case done || len(reply) == 0:
-			return c.turnedAway(a, done)
+			return c.turnedAway(a)
 		}
 		if token, done, err = g.Step(ctx, reply); err != nil {
 			return err
@@ -135,13 +148,15 @@ func (c *negotiated) finish(ctx context.Context, g gss.Context, done bool, reply
 	return nil
 }
 
-// turnedAway judges an answer 401 that ends the handshake. A mechanism that has not shown its credential yet was not wanted.
-func (c *negotiated) turnedAway(a *answer, shown bool) error {
+// turnedAway judges an answer 401 that ends the handshake. A mechanism that has not shown its credential yet was not wanted; one that was shown is
+// rejected, whatever the host offers instead: else a wrong password would be tried everywhere.
+func (c *negotiated) turnedAway(a *answer) error {
 	offers := a.header.Values("WWW-Authenticate")
 	switch {
+	case c.shown:
 	case !offered(offers, c.how.scheme):
 		return c.fail(photopush.Unsupported, &notOfferedError{c.how.scheme, schemes(offers)})
-	case c.how.rejected == photopush.Auth && !shown:
+	case c.how.rejected == photopush.Auth:
 		return c.fail(photopush.Unsupported, errNotTaken)
 	}
 	return c.fail(c.how.rejected, &rejectedError{"the sign-in", c.how.account})
@@ -153,10 +168,7 @@ func (c *negotiated) fail(reason photopush.Reason, err error) error {
 	return &photopush.Error{Reason: reason, Op: "sign in to", On: c.host, Err: err}
 }
 
-// maxToken bounds a token, in characters; Windows' own limit is 64 KiB (MaxTokenSize), and a header is no longer than maxHeader.
-const maxToken = 64 << 10
-
-// tokenOf is the token that the answer has for the scheme; nil for none.
+// tokenOf is the token that the answer has for the scheme; nil for none. It is bounded by maxHeader.
 func tokenOf(a *answer, scheme string) ([]byte, error) {
 	for _, f := range a.header.Values("WWW-Authenticate") {
 		name, text, _ := strings.Cut(strings.TrimSpace(f), " ")
@@ -164,9 +176,6 @@ func tokenOf(a *answer, scheme string) ([]byte, error) {
 			continue
 		}
 		text, _, _ = strings.Cut(text, ",") // what joins fields into one
-		if len(text) > maxToken {
-			return nil, fmt.Errorf("a token of %d characters", len(text))
-		}
 		token, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
 			return nil, fmt.Errorf("the token of %s is no base64: %w", scheme, err)
@@ -207,7 +216,6 @@ var errNotSealed = errors.New("the answer is not sealed; it is not read")
 
 // unseal refuses what is not sealed, faults too. Of an answer that is none of WinRM's, such as http.sys', only the status counts.
 func (c *negotiated) unseal(a *answer) ([]byte, error) {
-	c.refused = 0
 	if c.bindings != nil {
 		return a.body, nil
 	}
@@ -232,21 +240,16 @@ func (c *negotiated) unseal(a *answer) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, &malformedError{err}
-	case len(message) > f.length || len(message) < f.length-1: // RC4 has a byte of padding, which may count
+	case len(message) != f.length:
 		return nil, &malformedError{fmt.Errorf("an encrypted message of %d bytes whose Length is %d", len(message), f.length)}
 	}
 	return message, nil
 }
 
-// challenged takes up the first challenge on a connection that was silent for a while: Windows asks again after 15 s.
+// challenged takes up the challenge on a connection that was silent for a while: Windows asks again after 15 s.
 func (c *negotiated) challenged(a *answer) error {
-	if c.refused++; c.refused > 1 {
-		return c.fail(photopush.Denied, errSignedIn)
-	}
 	if offers := a.header.Values("WWW-Authenticate"); !offered(offers, c.how.scheme) {
 		return c.fail(photopush.Unsupported, &notOfferedError{c.how.scheme, schemes(offers)})
 	}
 	return nil
 }
-
-var errSignedIn = errors.New("the sign-in was accepted, but the message was refused as if there were none")

@@ -77,6 +77,7 @@ type sealedHost struct {
 	tokens   int
 	last     []byte // binding
 	deny     *hostAnswer
+	spared   int // tokens that deny is not the answer to
 	contexts int
 }
 
@@ -91,7 +92,7 @@ func (h *sealedHost) open(req *http.Request, body []byte) ([]byte, *hostAnswer) 
 	h.requests++
 	if auth := req.Header.Get("Authorization"); auth != "" {
 		h.tokens++
-		if h.deny != nil {
+		if h.deny != nil && h.tokens > h.spared {
 			return nil, h.deny
 		}
 		if len(body) != 0 {
@@ -233,6 +234,10 @@ func TestRefusals(t *testing.T) {
 		tokens   int
 	}{
 		{"no proof", 1, "proof", photopush.Denied, &hostAnswer{status: 200}, nil, photopush.Unsupported, 1},
+		{"ntlm rejected, other offers", 2, "", photopush.Auth, answer401(`Basic realm="WSMAN"`, "Kerberos"), nil, photopush.Auth, 2},
+		{"ntlm rejected, no offers", 2, "", photopush.Auth, answer401(), nil, photopush.Auth, 2},
+		{"ntlm rejected, no base64", 2, "", photopush.Auth, answer401("Negotiate !"), nil, photopush.Auth, 2},
+		{"ntlm, no offers", 2, "", photopush.Auth, answer401(), nil, photopush.Unsupported, 1},
 		{"wrong proof", 1, "other", photopush.Denied, nil, nil, photopush.WrongHost, 1},
 		{"kerberos rejected", 1, "proof", photopush.Denied, answer401("Negotiate"), nil, photopush.Denied, 1},
 		{"not offered", 1, "proof", photopush.Denied, answer401(`Basic realm="WSMAN"`), nil, photopush.Unsupported, 1},
@@ -249,7 +254,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newSealedHost(t, test.legs, test.proof)
-				h.deny = test.deny
+				h.deny, h.spared = test.deny, test.tokens-1
 				c := negotiating(t, h, test.rejected)
 				c.mechanism.(*negotiation).start = func(context.Context, string, []byte, bool) (gss.Context, error) {
 					return &sealing{legs: test.legs, proof: test.proof != "", stepErr: test.stepErr}, nil
@@ -342,34 +347,6 @@ func TestSilentHandshake(t *testing.T) {
 	}
 }
 
-// TestChannel: messages of one's own, on one sealed connection.
-func TestChannel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newSealedHost(t, 1, "proof")
-		ch, err := negotiating(t, h, photopush.Denied).Dial(t.Context(), testWorkstation)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := prelude{to: ch.URL(), sessionID: newID(), envelope: 512000}
-		for _, status := range []int{200, 500, 200} {
-			m := p.create(newID(), time.Minute, time.Second)
-			if status == 500 {
-				m = p.delete(newID(), time.Second)
-			}
-			answer, got, err := ch.Post(t.Context(), m.envelope)
-			if err != nil || got != status || !bytes.Contains(answer, []byte(m.messageID)) {
-				t.Errorf("got %q, %d, %v", answer, got, err)
-			}
-		}
-		if err := ch.Close(); err != nil {
-			t.Error(err)
-		}
-		if _, _, err := ch.Post(t.Context(), nil); err == nil {
-			t.Error("a message was sent on a closed channel")
-		}
-	})
-}
-
 // TestShortNames: Kerberos has no keys for addresses and short names; nobody is dialled for them.
 func TestShortNames(t *testing.T) {
 	n := &negotiation{fqdn: true}
@@ -378,4 +355,21 @@ func TestShortNames(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// TestUnknownToTheKDC: a name that has no key costs no second round, for the host has not been asked.
+func TestUnknownToTheKDC(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, starts := newSealedHost(t, 1, "proof"), 0
+		c := negotiating(t, h, photopush.Denied)
+		n := c.mechanism.(*negotiation)
+		n.mistaken = func(string) { t.Error("a ticket is forgotten that nobody has seen") }
+		n.start = func(context.Context, string, []byte, bool) (gss.Context, error) {
+			starts++
+			return nil, &photopush.Error{Reason: photopush.WrongHost, Op: "get ticket for", On: testHost}
+		}
+		if _, err := c.Open(t.Context(), testWorkstation); photopush.ReasonOf(err) != photopush.WrongHost || starts != 1 || h.requests != 0 {
+			t.Errorf("got %v, asked for tickets %d times, %d requests", err, starts, h.requests)
+		}
+	})
 }

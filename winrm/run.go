@@ -104,16 +104,14 @@ func (r *run) start(ctx context.Context, program, arguments string) error {
 	}
 	r.begun = err == nil || mayBeDone(err)
 	r.effect = r.begun && len(r.input) == 0 // nothing holds it back
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case answer.commandID == "":
-		return &malformedError{errors.New("a command was started, but its CommandId is missing")}
-	case len(answer.commandID) > 100 || strings.ContainsAny(answer.commandID, "<>&\""):
-		return &malformedError{errors.New("the CommandId is no identifier")}
 	}
-	r.commandID = answer.commandID
-	return nil
+	id, err := answer.identified(actionCommand)
+	if err == nil {
+		r.commandID = id
+	}
+	return err
 }
 
 // feed sends the input in as few messages as the host's limit allows, and the end of the stream with the last of them.

@@ -2,7 +2,6 @@ package winrm
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -83,12 +82,12 @@ func (s *Session) create(ctx context.Context) error {
 		return nil
 	case err != nil:
 		return err
-	case r.shellID == "":
-		return &malformedError{errors.New("a shell was created, but its ShellId is missing")}
-	case len(r.shellID) > 100 || strings.ContainsAny(r.shellID, "<>&\""):
-		return &malformedError{errors.New("the ShellId is no identifier")}
 	}
-	s.shellID, s.ours = r.shellID, strings.EqualFold(r.shellID, own)
+	id, err := r.identified(actionCreate)
+	if err != nil {
+		return err
+	}
+	s.shellID, s.ours = id, strings.EqualFold(id, own)
 	return nil
 }
 

@@ -87,7 +87,7 @@ func (c *Client) zen(address string, transporter *Transporter) (*zen.Client, err
 func (s *Session) discard(ctx context.Context) {
 	limit := closeTimeout
 	if ctx.Err() != nil {
-		limit = time.Second
+		limit = 700 * time.Millisecond
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()

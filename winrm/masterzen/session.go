@@ -161,7 +161,7 @@ const (
 	faultUnexpectedSelectors = 2150858843 // ERROR_WSMAN_UNEXPECTED_SELECTORS
 )
 
-// delete makes a new connection for it where the old one is lost.
+// delete makes a new connection for it where the old one is lost, unless the credential was rejected.
 func (s *Session) delete(ctx context.Context) error {
 	for again := false; ; again = true {
 		s.transporter.begin(ctx)
@@ -173,7 +173,7 @@ func (s *Session) delete(ctx context.Context) error {
 		switch {
 		case isFault && (f.Code == faultUnexpectedSelectors || f.Code == faultAborted):
 			return nil
-		case err == nil || isFault || again:
+		case err == nil || isFault || again || s.transporter.channel.Rejected() != nil:
 			return err
 		}
 		s.transporter.channel.Close()

@@ -8,12 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/internal/simwin"
 	"github.com/photopush/photopush/winrm"
 )
@@ -268,4 +272,49 @@ func TestSmallHost(t *testing.T) {
 		t.Errorf("got %v, %v", err, closed)
 	}
 	allGone(t, w)
+}
+
+// TestRejectedOnce: a password that is wrong when the workstation wants a new sign-in is tried once, whatever the end of the shell would take.
+func TestRejectedOnce(t *testing.T) {
+	service, err := simwin.NewNTLM(simwin.NTLMOptions{Host: testHost, Users: map[string]string{"svc": "Secret-1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := simwin.NewManualClock(time.Now())
+	w, err := simwin.Start(t.Context(), simwin.Options{
+		Host: testHost, Addr: "127.0.0.1:0", Engine: &program{}, Clock: clock, Users: map[string]string{"svc": "Secret-1"},
+		Mechanisms: []simwin.Mechanism{simwin.NewNegotiate(&gss.Acceptor{NTLM: service}, nil)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	cfg := winrm.DefaultConfig()
+	cfg.Auth, cfg.User, cfg.PasswordFile = "ntlm", "svc", filepath.Join(t.TempDir(), "password")
+	password := func(text string) {
+		if err := os.WriteFile(cfg.PasswordFile, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := New(cfg, winrm.Options{Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, w.Addr())
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	password("Secret-1")
+	s, err := c.Open(t.Context(), testWorkstation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password("wrong")
+	clock.Advance(20 * time.Second)
+	_, err = s.Run(t.Context(), commandLine, []byte("x"))
+	if closed := s.Close(t.Context()); photopush.ReasonOf(err) != photopush.Auth || photopush.ReasonOf(closed) != photopush.Auth {
+		t.Errorf("got %v, then %v", err, closed)
+	}
+	if n := w.Stats().FailedLogons["svc"]; n != 1 {
+		t.Errorf("%d failed logons, want 1", n)
+	}
 }
