@@ -20,7 +20,7 @@ const (
 type Step struct {
 	Name   string
 	Took   time.Duration
-	Detail string // of one that went well, for people: the address reached; version and certificate of TLS; mechanism, account and peer
+	Detail string // of one that went well, for people: the address reached; version and certificate of TLS; mechanism, account, and the peer where it proves who it is
 	Err    error  // a *photopush.Error, which is that of Open too; nil when the step went well
 }
 
@@ -110,7 +110,7 @@ func (l *link) signedIn() {
 		return
 	}
 	detail := l.client.cfg.Auth + " as " + l.client.cfg.Account()
-	if n, ok := l.security.(*negotiated); ok && n.context != nil {
+	if n, ok := l.security.(*negotiated); ok && n.context != nil && n.how.mutual { // else the peer is only who was asked for
 		if peer := n.context.Peer(); peer != "" {
 			detail += ", " + peer
 		}

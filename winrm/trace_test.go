@@ -102,3 +102,19 @@ func TestTraceOfALoss(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNTLMTrace: the sign-in names no peer, since NTLM does not prove who it is.
+func TestNTLMTrace(t *testing.T) {
+	_, c := simulated(t, &engine{}, func(o *simwin.Options, cfg *Config) { withNTLM(t, o, cfg) })
+	var steps trace
+	s, err := c.Open(steps.in(t.Context()), testWorkstation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := steps[1]; got.Name != StepSignIn || got.Detail != "ntlm as svc" {
+		t.Errorf("got %s: %q", got.Name, got.Detail)
+	}
+}
