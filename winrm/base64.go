@@ -17,7 +17,8 @@ var pairs = func() (p [1 << 12]uint16) {
 	return p
 }()
 
-// appendBase64 is base64.StdEncoding.AppendEncode, in less than half the time: six bytes are looked up at once. Most of what a push sends goes through here.
+// appendBase64 is base64.StdEncoding.AppendEncode, in little more than half the time (BenchmarkAppendBase64): six bytes are looked up at once. Most of what a
+// push sends goes through here.
 func appendBase64(b, data []byte) []byte {
 	n := base64.StdEncoding.EncodedLen(len(data))
 	b = slices.Grow(b, n)

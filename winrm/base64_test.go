@@ -25,3 +25,13 @@ func TestAppendBase64(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkAppendBase64 encodes 300 KB beside encoding/base64, in turns; the ratio is ours to its.
+func BenchmarkAppendBase64(b *testing.B) {
+	data, ours, theirs := make([]byte, 300<<10), make([]byte, 0, 512<<10), make([]byte, 0, 512<<10)
+	r := rand.NewChaCha8([32]byte{})
+	if _, err := r.Read(data); err != nil {
+		b.Fatal(err)
+	}
+	sides(b, func() { appendBase64(ours, data) }, func() { base64.StdEncoding.AppendEncode(theirs, data) })
+}
