@@ -65,7 +65,7 @@ func mayBeDone(err error) bool {
 var errNoRedial = errors.New("the connection was lost twice")
 
 // try sends a message once, dialling before it when the connection was lost earlier, and nothing once the credential was rejected. A fault is an
-// error of type *Fault.
+// error of type *Fault; errAgain is for a message that must be built again.
 func (s *Session) try(ctx context.Context, m message, r *reply) error {
 	if s.rejected != nil {
 		return s.rejected
@@ -84,7 +84,7 @@ func (s *Session) try(ctx context.Context, m message, r *reply) error {
 		}
 	}
 	start := time.Now()
-	a, err := s.post(ctx, m.envelope)
+	a, err := s.post(ctx, m.envelope, m.written)
 	if err == nil {
 		err = s.read(m, a, r)
 	}

@@ -32,6 +32,9 @@ type security interface {
 	// seal turns an envelope into the header fields and the body to send. The body may share memory with the envelope.
 	seal(envelope []byte) (http.Header, []byte, error)
 
+	// written: the body is no longer needed, whether it was sent or not, so that its memory may be used again.
+	written()
+
 	// unseal returns the envelope of an answer, verified. Faults are sealed too. The result may share memory with the answer.
 	unseal(a *answer) ([]byte, error)
 

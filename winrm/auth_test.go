@@ -51,6 +51,8 @@ func (c *turnsContext) seal(envelope []byte) (http.Header, []byte, error) {
 	return http.Header{"Content-Type": {"multipart/encrypted;protocol=turns"}}, body, nil
 }
 
+func (c *turnsContext) written() {}
+
 func (c *turnsContext) unseal(a *answer) ([]byte, error) {
 	c.in++
 	number, envelope, ok := bytes.Cut(flip(a.body), []byte(":"))

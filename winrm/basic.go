@@ -49,6 +49,8 @@ func (c *basicContext) seal(envelope []byte) (http.Header, []byte, error) {
 	return http.Header{"Authorization": {c.authorization}, "Content-Type": {soapType}}, envelope, nil
 }
 
+func (*basicContext) written() {}
+
 func (*basicContext) unseal(a *answer) ([]byte, error) { return a.body, nil }
 
 func (c *basicContext) challenged(a *answer) error {

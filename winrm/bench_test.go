@@ -19,11 +19,14 @@ const (
 	script  = 20_000
 )
 
-// pushInput is a script and payload as base64 lines, as docs/script.md has them.
-func pushInput() []byte {
+// pushInput is what is sent with payload.
+func pushInput() []byte { return inputOf(payload) }
+
+// inputOf is a script and n bytes as base64 lines, as docs/script.md has them.
+func inputOf(n int) []byte {
 	var b bytes.Buffer
 	b.WriteString(strings.Repeat("# a line of the script\n", script/23))
-	data := make([]byte, payload)
+	data := make([]byte, n)
 	for i := range data {
 		data[i] = byte(i * 7919 >> 3)
 	}

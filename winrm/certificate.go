@@ -44,6 +44,8 @@ func (*certificateContext) seal(envelope []byte) (http.Header, []byte, error) {
 	return http.Header{"Authorization": {mutualProfile}, "Content-Type": {soapType}}, envelope, nil
 }
 
+func (*certificateContext) written() {}
+
 func (*certificateContext) unseal(a *answer) ([]byte, error) { return a.body, nil }
 
 var errNotMapped = errors.New("the workstation does not accept the certificate: allow Certificate there (winrm/config/service/auth), trust its " +

@@ -45,7 +45,7 @@ func (ch *Channel) Post(ctx context.Context, envelope []byte) (answer []byte, st
 	case l.wire == nil || l.wire.closing:
 		return nil, 0, &photopush.Error{Reason: photopush.Timeout, Op: "send message to", On: l.host, Err: errChannelOver}
 	}
-	a, err := l.post(ctx, envelope)
+	a, err := l.post(ctx, envelope, nil)
 	if err != nil {
 		return nil, 0, l.posted(err)
 	}

@@ -18,6 +18,7 @@ type message struct {
 	action    string
 	messageID string // without uuid:
 	envelope  []byte
+	written   func() // called when envelope is no longer needed, before the answer; nil where it is kept
 }
 
 // prelude is what all envelopes of a session have in common.

@@ -27,6 +27,7 @@ type link struct {
 	security security
 	progress *progress // of an Open that is traced
 
+	renewed    bool  // it was signed in anew, and nothing but a challenge was answered since
 	accepted   bool  // an answer has shown that the account may sign in
 	unanswered int   // messages without an answer before that
 	rejected   error // why nothing is sent any more: the credential was rejected, or shown in vain, and would cost another logon
@@ -83,6 +84,7 @@ func (l *link) connect(ctx context.Context) error {
 	l.mu.Lock()
 	l.wire = w
 	l.mu.Unlock()
+	l.renewed = false
 	if l.client.isClosed() {
 		return &photopush.Error{Reason: photopush.Internal, Op: "connect to", On: l.address, Err: errClosed}
 	}
@@ -160,30 +162,55 @@ func (l *link) handshakeFailure(ctx context.Context, err error) error {
 	return &photopush.Error{Reason: reason, Op: "TLS handshake with", On: l.address, Err: err}
 }
 
-// post seals and sends an envelope; after a challenge that the security context takes up, it does so once more.
-func (l *link) post(ctx context.Context, envelope []byte) (*answer, error) {
-	a, err := l.postOnce(ctx, envelope)
-	if err != nil || a.status != http.StatusUnauthorized {
-		return a, err
+// post seals and sends an envelope; after a challenge that the security context takes up, it does so once more. Where the envelope's memory is to be
+// used again soon, written is called once it is no longer needed; after a challenge the error is errAgain then.
+func (l *link) post(ctx context.Context, envelope []byte, written func()) (*answer, error) {
+	for {
+		a, err := l.postOnce(ctx, envelope, written)
+		if err != nil || a.status != http.StatusUnauthorized {
+			return a, err
+		}
+		if err := l.renew(ctx, a); err != nil {
+			return nil, err
+		}
+		if written != nil {
+			return nil, errAgain
+		}
 	}
-	if err := l.security.challenged(a); err != nil {
-		if photopush.ReasonOf(err) == photopush.Auth {
+}
+
+// errAgain says that a message was not processed and should be built again.
+var errAgain = errors.New("again")
+
+// maxUnanswered is how many messages without an answer are sent before one has shown that the account may sign in. With basic each of them
+// carries the credential, and a host that breaks the connection may have counted a failed logon.
+const maxUnanswered = 2
+
+// postOnce seals and sends an envelope.
+func (l *link) postOnce(ctx context.Context, envelope []byte, written func()) (*answer, error) {
+	header, body, err := l.security.seal(envelope)
+	if err != nil {
+		l.over(written)
+		return nil, err
+	}
+	a, err := l.wire.postThen(ctx, header, body, func() { l.over(written) })
+	switch {
+	case err == nil && a.status != http.StatusUnauthorized:
+		l.accepted, l.renewed = true, false
+	case err != nil && !l.accepted:
+		if l.unanswered++; l.unanswered >= maxUnanswered {
 			l.rejected = err
 		}
-		return nil, err
-	}
-	if l.wire.closing {
-		return nil, &lostError{err: errSignedOut} // not processed: it may be sent on a new connection
-	}
-	if err := l.establish(ctx); err != nil {
-		l.lapsed, l.wire.closing = err, true // without a context nothing can be sent here
-		return nil, err
-	}
-	a, err = l.postOnce(ctx, envelope)
-	if err == nil && a.status == http.StatusUnauthorized {
-		return nil, &photopush.Error{Reason: photopush.Denied, Op: "sign in to", On: l.host, Err: errSignedIn}
 	}
 	return a, err
+}
+
+// over: neither the sealed message nor its envelope is needed any more.
+func (l *link) over(written func()) {
+	l.security.written()
+	if written != nil {
+		written()
+	}
 }
 
 var (
@@ -191,26 +218,26 @@ var (
 	errSignedIn  = errors.New("the sign-in was accepted, but the message was refused as if there were none (HTTP status 401)")
 )
 
-// maxUnanswered is how many messages without an answer are sent before one has shown that the account may sign in. With basic each of them
-// carries the credential, and a host that breaks the connection may have counted a failed logon.
-const maxUnanswered = 2
-
-// postOnce seals and sends an envelope.
-func (l *link) postOnce(ctx context.Context, envelope []byte) (*answer, error) {
-	header, body, err := l.security.seal(envelope)
-	if err != nil {
-		return nil, err
+// renew signs in anew when a message was answered by 401, once. The message was not processed.
+func (l *link) renew(ctx context.Context, a *answer) error {
+	if l.renewed {
+		return &photopush.Error{Reason: photopush.Denied, Op: "sign in to", On: l.host, Err: errSignedIn}
 	}
-	a, err := l.wire.post(ctx, header, body)
-	switch {
-	case err == nil && a.status != http.StatusUnauthorized:
-		l.accepted = true
-	case err != nil && !l.accepted:
-		if l.unanswered++; l.unanswered >= maxUnanswered {
+	if err := l.security.challenged(a); err != nil {
+		if photopush.ReasonOf(err) == photopush.Auth {
 			l.rejected = err
 		}
+		return err
 	}
-	return a, err
+	if l.wire.closing {
+		return &lostError{err: errSignedOut} // it may be sent on a new connection
+	}
+	if err := l.establish(ctx); err != nil {
+		l.lapsed, l.wire.closing = err, true // without a context nothing can be sent here
+		return err
+	}
+	l.renewed = true
+	return nil
 }
 
 // unseal gives the envelope of an answer. One that cannot be read is no *statusError, and ends the connection: the sequence is lost then.

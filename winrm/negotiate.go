@@ -212,16 +212,20 @@ func (c *negotiated) seal(envelope []byte) (http.Header, []byte, error) {
 	return http.Header{"Content-Type": {multipartType(c.how.protocol)}}, body, nil
 }
 
+// written gives the buffer back at once: an answer may take long, and hundreds of visits wait for theirs.
+func (c *negotiated) written() {
+	if c.buf != nil {
+		c.how.sealed.Put(c.buf)
+		c.buf = nil
+	}
+}
+
 var errNotSealed = errors.New("the answer is not sealed; it is not read")
 
 // unseal refuses what is not sealed, faults too. Of an answer that is none of WinRM's, such as http.sys', only the status counts.
 func (c *negotiated) unseal(a *answer) ([]byte, error) {
 	if c.bindings != nil {
 		return a.body, nil
-	}
-	if c.buf != nil {
-		c.how.sealed.Put(c.buf)
-		c.buf = nil
 	}
 	contentType := a.header.Get("Content-Type")
 	media, _, _ := strings.Cut(contentType, ";")

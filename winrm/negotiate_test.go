@@ -218,6 +218,35 @@ func TestSignedOut(t *testing.T) {
 	})
 }
 
+// TestSignedOutAtInput: a piece of input whose buffer is in use elsewhere by then is built again, and not for ever.
+func TestSignedOutAtInput(t *testing.T) {
+	for _, always := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newSealedHost(t, 1, "proof")
+			open, refused := h.host.raw, 0
+			h.host.raw = func(req *http.Request, body []byte) ([]byte, *hostAnswer) {
+				plain, a := open(req, body)
+				if bytes.Contains(plain, []byte("shell/Send")) && (always || refused == 0) {
+					refused++
+					return nil, &hostAnswer{status: 401, header: http.Header{"WWW-Authenticate": {"Negotiate"}}}
+				}
+				return plain, a
+			}
+			out, err, closed := visitWith(t.Context(), negotiating(t, h, photopush.Denied), make([]byte, 300_000))
+			if always {
+				if photopush.ReasonOf(err) != photopush.Denied || refused != 2 {
+					t.Errorf("got %v after %d refusals, want denied after 2", err, refused)
+				}
+			} else if err != nil || string(out.Stdout) != "read 300000 bytes" {
+				t.Errorf("got %q, %v", out.Stdout, err)
+			}
+			if closed != nil {
+				t.Error(closed)
+			}
+		})
+	}
+}
+
 // TestRefusals: how a sign-in fails, and that no message leaves then.
 func TestRefusals(t *testing.T) {
 	answer401 := func(fields ...string) *hostAnswer {

@@ -116,14 +116,14 @@ func (r *run) start(ctx context.Context, program, arguments string) error {
 
 // feed sends the input in as few messages as the host's limit allows, and the end of the stream with the last of them.
 func (r *run) feed(ctx context.Context) error {
-	buf, _ := r.client.envelopes.Get().(*[]byte)
-	if buf == nil {
-		buf = new([]byte)
-	}
-	defer r.client.envelopes.Put(buf)
 	for rest := r.input; ; {
+		buf, _ := r.client.envelopes.Get().(*[]byte)
+		if buf == nil {
+			buf = new([]byte)
+		}
 		m, n := r.prelude.send((*buf)[:0], r.shellID, r.commandID, rest, r.room(), r.client.cfg.OperationTimeout)
 		*buf = m.envelope
+		m.written = func() { r.client.envelopes.Put(buf) } // answers may take long, and hundreds of visits wait for theirs
 		err := r.sendOne(ctx, m, n == len(rest))
 		switch {
 		case errors.Is(err, errAgain):
@@ -150,9 +150,6 @@ func (r *run) room() int {
 	}
 	return r.limit
 }
-
-// errAgain says that a message was not processed and should be built again, smaller.
-var errAgain = errors.New("again")
 
 // sendOne sends a piece of the input. A piece whose answer was lost is not sent again; if it was the last, collect looks what became of it.
 func (r *run) sendOne(ctx context.Context, m message, last bool) error {

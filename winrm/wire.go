@@ -111,6 +111,11 @@ func (w *wire) state() *tls.ConnectionState {
 // post sends one request and reads its answer. When ctx ends it returns at once. An error leaves the wire unusable: it is a *lostError,
 // with ctx's error in it when that ended, or a *malformedError.
 func (w *wire) post(ctx context.Context, header http.Header, body []byte) (*answer, error) {
+	return w.postThen(ctx, header, body, func() {})
+}
+
+// postThen is post, and calls written once body is no longer needed, which is before the answer.
+func (w *wire) postThen(ctx context.Context, header http.Header, body []byte, written func()) (*answer, error) {
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -121,7 +126,7 @@ func (w *wire) post(ctx context.Context, header http.Header, body []byte) (*answ
 			<-stopped
 		}
 	}()
-	a, err := w.exchange(ctx, header, body)
+	a, err := w.exchange(ctx, header, body, written)
 	if err == nil {
 		return a, nil
 	}
@@ -137,20 +142,29 @@ func (w *wire) post(ctx context.Context, header http.Header, body []byte) (*answ
 	return nil, err
 }
 
-func (w *wire) exchange(ctx context.Context, header http.Header, body []byte) (*answer, error) {
-	if w.in.Buffered() > 0 {
-		return nil, &lostError{err: errOutOfStep}
-	}
-	if err := w.deadline(ctx, w.timeout); err != nil {
+func (w *wire) exchange(ctx context.Context, header http.Header, body []byte, written func()) (*answer, error) {
+	err := w.ready(ctx)
+	if err != nil {
+		written()
 		return nil, &lostError{err: err}
 	}
-	if err := w.send(header, body); err != nil {
+	err = w.send(header, body)
+	written()
+	if err != nil {
 		return w.early(ctx, err)
 	}
 	if err := w.deadline(ctx, w.timeout); err != nil {
 		return nil, &lostError{sent: true, err: err}
 	}
 	return w.receive()
+}
+
+// ready tells whether a request may be sent now, and sets its time.
+func (w *wire) ready(ctx context.Context) error {
+	if w.in.Buffered() > 0 {
+		return errOutOfStep
+	}
+	return w.deadline(ctx, w.timeout)
 }
 
 // deadline sets the time that is left. The check comes after the setting, so that the end of ctx is not overwritten unseen.
