@@ -82,7 +82,7 @@ func newWire(ctx context.Context, raw net.Conn, cfg *tls.Config, host string, ti
 		}
 	}
 	b := &budget{r: conn}
-	return &wire{raw: raw, conn: conn, in: bufio.NewReaderSize(b, 8<<10), budget: b, host: host, timeout: timeout, maxBody: maxBody}, nil
+	return &wire{raw: raw, conn: conn, in: bufio.NewReaderSize(b, 4<<10), budget: b, host: host, timeout: timeout, maxBody: maxBody}, nil
 }
 
 func handshake(ctx context.Context, raw net.Conn, cfg *tls.Config) (net.Conn, error) {
