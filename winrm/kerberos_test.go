@@ -236,6 +236,9 @@ func TestThousandVisits(t *testing.T) {
 		ways[i%3](i)
 	}
 	settle(t, "1,000 visits", func() bool {
+		if l.server.Stats().InFlight > 0 {
+			ways[0](0) // a shell that was made after its Delete is deleted by the next visit
+		}
 		return runtime.NumGoroutine() <= goroutines && openFiles(t) <= files && l.server.Stats().InFlight == 0
 	})
 	if as, tgs, _ := l.kdc.Requests(); as != 1 || tgs > 2+2*340 {

@@ -53,7 +53,7 @@ func (c *Client) putBackOrphan(host string, o orphan) {
 }
 
 // sweep deletes the shell that an earlier session had to leave behind, by one request. Nothing depends on it; a credential that is rejected here is not
-// sent again by what follows. A shell whose deletion was not answered is remembered further.
+// sent again by what follows. A shell whose deletion was not answered, or may have been too early, is remembered further.
 func (s *Session) sweep(ctx context.Context) {
 	o, ok := s.client.takeOrphan(s.host)
 	if !ok {
@@ -66,7 +66,9 @@ func (s *Session) sweep(ctx context.Context) {
 		return
 	}
 	s.log.Debug("delete shell left behind", "shell", o.shellID, "err", err)
-	if _, answered := errors.AsType[*Fault](err); !answered {
+	_, answered := errors.AsType[*Fault](err)
+	onItsWay := hasFault(err, faultUnexpectedSelectors) && time.Since(o.since) < s.client.cfg.RequestTimeout // the host may not have come to its Create yet
+	if !answered || onItsWay {
 		s.client.putBackOrphan(s.host, o)
 	}
 }
