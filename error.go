@@ -34,6 +34,29 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// A Cause is an error that knows what to do about it better than the sentence of a reason.
+type Cause struct {
+	What string
+	Do   string // a sentence that begins in lower case and has no full stop
+}
+
+func (e *Cause) Error() string { return e.What + "; " + e.Do }
+
+// Remedy is what to do about it.
+func (e *Cause) Remedy() string { return e.Do }
+
+// Remedy is what to do about err: what an error in its chain says of just this case, else what its reason's sentence says. Errors say it by
+// a method Remedy() string, as Cause does; empty means that the sentence will do.
+func Remedy(err error) string {
+	var r interface{ Remedy() string }
+	if errors.As(err, &r) {
+		if do := r.Remedy(); do != "" {
+			return strings.ToUpper(do[:1]) + do[1:] + "."
+		}
+	}
+	return ReasonOf(err).Sentence()
+}
+
 // ErrNoDirectory is in the chain of an error when no domain controller could be used at all (exit code 6).
 var ErrNoDirectory = errors.New("no domain controller answers")
 

@@ -133,6 +133,23 @@ func TestBytes(t *testing.T) {
 	}
 }
 
+func TestRemedy(t *testing.T) {
+	cause := &photopush.Cause{What: "it is odd", Do: "mend it"}
+	for want, err := range map[string]error{
+		"":                           nil,
+		"Mend it.":                   &photopush.Error{Reason: photopush.TLS, Err: fmt.Errorf("look: %w", cause)},
+		photopush.TLS.Sentence():     &photopush.Error{Reason: photopush.TLS, Err: errors.New("odd")},
+		photopush.Timeout.Sentence(): &photopush.Error{Reason: photopush.Timeout, Err: &photopush.Cause{What: "it knows nothing to do"}},
+	} {
+		if got := photopush.Remedy(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+	if cause.Error() != "it is odd; mend it" {
+		t.Error(cause)
+	}
+}
+
 func TestSecret(t *testing.T) {
 	t.Setenv("PHOTOPUSH_TEST_SECRET", "from the environment")
 	dir := t.TempDir()
@@ -143,6 +160,7 @@ func TestSecret(t *testing.T) {
 		}
 		return photopush.Secret{File: path}
 	}
+	const put = "; put it there, readable by the account that photopush runs as"
 	for _, c := range []struct {
 		secret photopush.Secret
 		want   string
@@ -153,13 +171,18 @@ func TestSecret(t *testing.T) {
 		{file("line", "hunter2\r\nsecond line"), "hunter2", ""},
 		{file("bom", "\ufeffhunter2\n"), "hunter2", ""},
 		{file("space", " hunter 2 "), " hunter 2 ", ""},
-		{file("empty", "\n"), "", " is empty"},
-		{file("long", strings.Repeat("x", 5000)), "", " holds more than 4096 bytes"},
-		{file("latin1", "caf\xe9"), "", " is not UTF-8"},
-		{photopush.Secret{}, "", "no secret is named: set a file or an environment variable"},
-		{photopush.Secret{File: "a", Env: "b"}, "", "a file and an environment variable are both named, want one of them"},
+		{file("empty", "\n"), "", "/empty: it is empty" + put},
+		{file("long", strings.Repeat("x", 5000)), "", "/long: it has more than 4096 bytes" + put},
+		{file("latin1", "caf\xe9"), "", "/latin1: it is not UTF-8" + put},
+		{photopush.Secret{File: filepath.Join(dir, "none")}, "", "cannot use the password in file " + filepath.Join(dir, "none") + ": no such file or directory" + put},
+		{photopush.Secret{Env: "PHOTOPUSH_TEST_NONE"}, "", "cannot use the password in environment variable PHOTOPUSH_TEST_NONE: it is empty; set it in the environment of photopush"},
+		{photopush.Secret{}, "", "no secret is named: set a file or an environment variable; set it in the environment of photopush"},
+		{photopush.Secret{File: "a", Env: "b"}, "", "a file and an environment variable are both named, want one of them" + put},
 	} {
 		got, err := c.secret.Reveal()
+		if _, ok := errors.AsType[*photopush.SecretError](err); ok != (err != nil) {
+			t.Errorf("%s: %#v", c.secret, err)
+		}
 		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.HasSuffix(err.Error(), c.err) {
 			t.Errorf("%s: %q, %v", c.secret, got, err)
 		}
@@ -177,6 +200,12 @@ func TestSecretMarkChangesWithTheFile(t *testing.T) {
 	s := photopush.Secret{File: path}
 	if _, err := s.Mark(); err == nil {
 		t.Error("a missing file has a mark")
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Mark(); err == nil {
+		t.Error("an empty file has a mark")
 	}
 	if err := os.WriteFile(path, []byte("one"), 0o600); err != nil {
 		t.Fatal(err)

@@ -42,6 +42,16 @@ func (d *Domain) Validate(path string) error {
 	return errors.Join(d.Config.Validate(path), d.Kerberos.Validate(path+".kerberos"), d.WinRM.Validate(path+".winrm"))
 }
 
+// checkFiles asks every section that names files for those that will not do.
+func (c *Config) checkFiles() error {
+	var errs []error
+	for i := range c.Domains {
+		d, path := &c.Domains[i], fmt.Sprintf("domains[%d]", i)
+		errs = append(errs, d.Config.CheckFiles(path), d.Kerberos.CheckFiles(path+".kerberos"), d.WinRM.CheckFiles(path+".winrm"))
+	}
+	return errors.Join(errs...)
+}
+
 // validate asks every section, and checks what no section can see alone.
 func (c *Config) validate() error {
 	errs := []error{

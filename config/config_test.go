@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,6 +17,8 @@ import (
 )
 
 var update = flag.Bool("update", false, "write the expected errors in testdata, deploy/photopush.yaml and docs/configuration.md")
+
+func noMore(*Config) error { return nil }
 
 // TestRules reads a good and a bad file for each rule: the errors are expected to the letter.
 func TestRules(t *testing.T) {
@@ -37,10 +40,10 @@ func testRule(t *testing.T, file string) {
 		t.Fatalf("%d files, want good.yaml, bad.yaml and error.txt", len(a.Files))
 	}
 	good, bad, want := a.Files[0].Data, a.Files[1].Data, string(a.Files[2].Data)
-	if _, err := parse("photopush.yaml", good); err != nil {
+	if _, err := parse("photopush.yaml", good, noMore); err != nil {
 		t.Errorf("good.yaml has faults:\n%v", err)
 	}
-	_, err = parse("photopush.yaml", bad)
+	_, err = parse("photopush.yaml", bad, noMore)
 	if err == nil {
 		t.Fatal("bad.yaml has no fault")
 	}
@@ -127,6 +130,60 @@ func TestNoFile(t *testing.T) {
 	}
 }
 
+// TestCheck: every file that the configuration names is read; what will not do is reported with its line, beside the other faults.
+func TestCheck(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, content string) string {
+		file := filepath.Join(folder, name)
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	write("empty", "")
+	write("password", "secret\n")
+	domain := `  - name: %s
+    controllers: [ldaps://dc1.corp.example]
+    bind_user: svc-read@corp.example
+    users: {bases: ["OU=Staff,DC=%[1]s"]}
+    workstations: {bases: ["OU=Workstations,DC=%[1]s"]}
+`
+	file := write("photopush.yaml", "domains:\n"+
+		fmt.Sprintf(domain, "a")+`    ca_file: none.pem
+    password_file: none
+    winrm: {user: svc-push, keytab_file: none.keytab}
+    kerberos: {krb5_conf: none.conf}
+`+fmt.Sprintf(domain, "b")+`    ca_file: empty
+    password_file: empty
+    winrm:
+      transport: https
+      auth: certificate
+      certificate_file: password
+      key_file: none.key
+`+fmt.Sprintf(domain, "c")+`    password_file: password
+    winrm: {user: svc-push, ccache_file: empty, ca_file: none.pem, port: 70000}
+`+fmt.Sprintf(domain, "d")+`    password_file: password
+    winrm: {user: svc-push, password_file: password}
+`)
+	const put = "; put it there, readable by the account that photopush runs as"
+	want := strings.ReplaceAll(`FILE:7: domains[0].ca_file: open FOLDER/none.pem: no such file or directory
+FILE:8: domains[0].password_file: cannot use the password in file FOLDER/none: no such file or directory`+put+`
+FILE:9: domains[0].winrm.keytab_file: cannot use the keytab in file FOLDER/none.keytab: no such file or directory`+put+`
+FILE:10: domains[0].kerberos.krb5_conf: configuration file could not be opened: FOLDER/none.conf open FOLDER/none.conf: no such file or directory
+FILE:16: domains[1].ca_file: it holds no PEM certificate
+FILE:17: domains[1].password_file: cannot use the password in file FOLDER/empty: it is empty`+put+`
+FILE:22: domains[1].winrm.key_file: cannot use the key in file FOLDER/none.key: no such file or directory`+put+`
+FILE:29: domains[2].winrm.port is 70000, want 1 to 65535, or 0 for the usual one
+FILE:29: domains[2].winrm.ca_file: open FOLDER/none.pem: no such file or directory
+FILE:29: domains[2].winrm.ccache_file: cannot use the credential cache in file FOLDER/empty: it is empty`+put, "FOLDER", folder)
+	if _, err := Check(file); err == nil || err.Error() != strings.ReplaceAll(want, "FILE", file) {
+		t.Errorf("faults\n%v\nwant\n%s", err, strings.ReplaceAll(want, "FILE", file))
+	}
+	if _, err := Load(file); err == nil || strings.Count(err.Error(), "\n") > 0 {
+		t.Errorf("Load reads more than the file: %v", err)
+	}
+}
+
 func TestEncodings(t *testing.T) {
 	for name, c := range map[string]struct{ data, want string }{
 		"UTF-16 LE":             {"\xff\xfed\x00", "x.yaml:1: the file is UTF-16 or binary, want UTF-8: save it with that encoding"},
@@ -138,7 +195,7 @@ func TestEncodings(t *testing.T) {
 		"comments alone":        {"# nothing\n", "x.yaml:1: domains is empty, want at least one domain; `photopush config example` prints a file to start from"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := parse("x.yaml", []byte(c.data)); err == nil || err.Error() != c.want {
+			if _, err := parse("x.yaml", []byte(c.data), noMore); err == nil || err.Error() != c.want {
 				t.Errorf("error %v, want %s", err, c.want)
 			}
 		})
@@ -154,7 +211,7 @@ func TestHostile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			if _, err := parse("x.yaml", []byte(strings.Repeat(unit, maxFile/len(unit)))); err == nil {
+			if _, err := parse("x.yaml", []byte(strings.Repeat(unit, maxFile/len(unit))), noMore); err == nil {
 				t.Error("no error")
 			}
 			if took := time.Since(start); took > 20*time.Second {
@@ -167,7 +224,7 @@ func TestHostile(t *testing.T) {
 		for i := range 1000 {
 			b.WriteString(strings.Repeat(" ", i) + "a:\n")
 		}
-		if _, err := parse("x.yaml", []byte(b.String())); err == nil || !strings.Contains(err.Error(), "nested more than 16 levels deep") {
+		if _, err := parse("x.yaml", []byte(b.String()), noMore); err == nil || !strings.Contains(err.Error(), "nested more than 16 levels deep") {
 			t.Errorf("error %.200v, want one about nesting", err)
 		}
 	})
@@ -225,7 +282,7 @@ var otherLogons = []string{"password_env", "keytab_file", "certificate_file", "k
 
 // TestExample reads the sample as it is, and with every key that it shows switched on.
 func TestExample(t *testing.T) {
-	if _, err := parse("photopush.yaml", Example()); err != nil {
+	if _, err := parse("photopush.yaml", Example(), noMore); err != nil {
 		t.Errorf("the sample has faults:\n%v", err)
 	}
 	var all []string
@@ -239,7 +296,7 @@ func TestExample(t *testing.T) {
 			all = append(all, l)
 		}
 	}
-	c, err := parse("photopush.yaml", []byte(strings.Join(all, "")))
+	c, err := parse("photopush.yaml", []byte(strings.Join(all, "")), noMore)
 	if err != nil {
 		t.Fatalf("the sample with all keys has faults:\n%v", err)
 	}
@@ -262,7 +319,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(a.Files[1].Data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := parse("x.yaml", data)
+		c, err := parse("x.yaml", data, noMore)
 		if (c == nil) == (err == nil) {
 			t.Fatalf("%v and %v, want one of them", c, err)
 		}

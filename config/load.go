@@ -15,11 +15,18 @@ const maxFile = 1 << 20
 // Load reads the file and reports every fault in it at once: errors joined, each of type *Fault. Relative paths in the file are
 // meant from the folder the file is in.
 func Load(path string) (*Config, error) {
+	return load(path, func(*Config) error { return nil })
+}
+
+// Check is Load that also reads the files that the file names, and reports those that cannot be used in the same way.
+func Check(path string) (*Config, error) { return load(path, (*Config).checkFiles) }
+
+func load(path string, more func(*Config) error) (*Config, error) {
 	data, err := read(path)
 	if err != nil {
 		return nil, err
 	}
-	return parse(path, data)
+	return parse(path, data, more)
 }
 
 // read takes no more of the file than it may have.
@@ -39,8 +46,8 @@ func read(path string) ([]byte, error) {
 	return data, nil
 }
 
-// parse makes a Config of the bytes of the file called path.
-func parse(path string, data []byte) (*Config, error) {
+// parse makes a Config of the bytes of the file called path. More reports further faults of what was read.
+func parse(path string, data []byte, more func(*Config) error) (*Config, error) {
 	body, fault := document(data)
 	if fault != nil {
 		fault.File = filepath.Clean(path)
@@ -58,6 +65,7 @@ func parse(path string, data []byte) (*Config, error) {
 	applyDefaults(reflect.ValueOf(&c).Elem())
 	d.section("", body, reflect.ValueOf(&c).Elem())
 	d.addInvalid(c.validate())
+	d.addInvalid(more(&c))
 	if len(d.faults) > 0 {
 		return nil, d.report(path)
 	}

@@ -54,7 +54,7 @@ func (b *simpleBinder) bind(ctx context.Context, c *conn) error {
 
 // unusable is the error when there is no password to send. Nothing was tried.
 func (b *simpleBinder) unusable(err error) error {
-	return &photopush.Error{Reason: photopush.Auth, Op: "bind as", On: b.user, Err: err}
+	return &photopush.Error{Reason: photopush.Internal, Op: "bind as", On: b.user, Err: err}
 }
 
 func (c *conn) simpleBind(ctx context.Context, user, password string) error {

@@ -121,19 +121,22 @@ func TestPasswordPlaces(t *testing.T) {
 		want   string
 	}{
 		"environment":       {func(cfg *Config) { cfg.PasswordFile, cfg.PasswordEnv = "", "PHOTOPUSH_TEST_PASSWORD" }, ""},
-		"empty environment": {func(cfg *Config) { cfg.PasswordFile, cfg.PasswordEnv = "", "PHOTOPUSH_TEST_NONE" }, "bind as svc-read@corp.example: auth: environment variable PHOTOPUSH_TEST_NONE is empty"},
-		"no file":           {func(cfg *Config) { cfg.PasswordFile += ".gone" }, "bind as svc-read@corp.example: auth: read secret: "},
+		"empty environment": {func(cfg *Config) { cfg.PasswordFile, cfg.PasswordEnv = "", "PHOTOPUSH_TEST_NONE" }, "bind as svc-read@corp.example: internal: cannot use the secret in environment variable PHOTOPUSH_TEST_NONE: it is empty; "},
+		"no file":           {func(cfg *Config) { cfg.PasswordFile += ".gone" }, "bind as svc-read@corp.example: internal: cannot use the secret in file "},
 		"empty file": {func(cfg *Config) {
 			cfg.PasswordFile += ".empty"
 			must(t, os.WriteFile(cfg.PasswordFile, nil, 0o600))
-		}, "bind as svc-read@corp.example: auth: file "},
+		}, "bind as svc-read@corp.example: internal: cannot use the secret in file "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := c.config()
 			test.change(&cfg)
 			_, err := accounts(t, open(t, cfg, Options{}))
-			if (err == nil) != (test.want == "") || err != nil && (!strings.HasPrefix(err.Error(), test.want) || photopush.ReasonOf(err) != photopush.Auth) {
+			if (err == nil) != (test.want == "") || err != nil && (!strings.HasPrefix(err.Error(), test.want)) {
 				t.Errorf("got %v, want %s", err, test.want)
+			}
+			if _, ok := errors.AsType[*photopush.SecretError](err); ok != (err != nil) {
+				t.Errorf("%#v does not say that the secret was not tried", err)
 			}
 		})
 	}

@@ -80,6 +80,20 @@ func (c *Config) Validate(path string) error {
 	return errors.Join(v.errs...)
 }
 
+// CheckFiles reads the files that the section names, and reports each that will not do; path is as for Validate.
+func (c *Config) CheckFiles(path string) error {
+	var errs []error
+	if _, err := readCAs(c.CAFile); err != nil {
+		errs = append(errs, fmt.Errorf("%s.ca_file: %w", path, errors.Unwrap(err)))
+	}
+	if c.PasswordFile != "" {
+		if _, err := c.Secret().Reveal(); err != nil {
+			errs = append(errs, fmt.Errorf("%s.password_file: %w", path, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 var dnsName = regexp.MustCompile(`\A[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\z`)
 
 func (c *Config) validateServers(v *configFaults) {

@@ -123,8 +123,8 @@ func (k *Kerberos) name() error {
 func (k *Kerberos) requests(canonicalize bool) (*config.Config, error) {
 	c := config.New()
 	if k.cfg.Krb5Conf != "" {
-		loaded, err := config.Load(k.cfg.Krb5Conf)
-		if unsupported := (config.UnsupportedDirective{}); err != nil && !errors.As(err, &unsupported) {
+		loaded, err := loadKrb5Conf(k.cfg.Krb5Conf)
+		if err != nil {
 			return nil, &photopush.Error{Reason: photopush.Internal, Op: "read", On: k.cfg.Krb5Conf, Err: err}
 		}
 		c = loaded

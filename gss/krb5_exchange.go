@@ -5,10 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
-	"github.com/jcmturner/gokrb5/v8/credentials"
 	"github.com/jcmturner/gokrb5/v8/crypto"
 	"github.com/jcmturner/gokrb5/v8/iana/etypeID"
 	"github.com/jcmturner/gokrb5/v8/iana/keyusage"
@@ -37,10 +35,13 @@ const (
 var (
 	errNonce      = errors.New("the KDC answered another request")
 	errWrongReply = errors.New("the KDC's answer names another account or service")
-	errNoCacheTGT = errors.New("the credential cache holds no ticket-granting ticket that is still valid; run kinit")
 	errHops       = errors.New("the KDCs refer from realm to realm without end")
 	errIterations = errors.New("the KDC wants the password hashed too often")
-	errNoSalt     = errors.New("the KDC offers no encryption type that is allowed")
+	errNoCacheTGT = &photopush.Cause{What: "it holds no ticket-granting ticket that is still valid", Do: "run kinit"}
+	errNoSalt     = &photopush.Cause{
+		What: "the KDC offers no encryption type that is allowed",
+		Do:   "let the account have keys of AES (a new password makes them; its keytab must have them too), or set allow_rc4",
+	}
 )
 
 // maxIterations of hashing a password; Windows and MIT ask for 4,096 to 32,768.
@@ -144,7 +145,7 @@ func (k *Kerberos) requestTGT(ctx context.Context) (credential, error) {
 	if k.account.CacheFile != "" {
 		c, err := k.fromCache()
 		if err != nil {
-			return c, &photopush.Error{Reason: photopush.Internal, Op: "read", On: k.account.CacheFile, Err: err}
+			return c, &photopush.Error{Reason: photopush.Internal, Op: "sign in as", On: k.account.User, Err: err}
 		}
 		return c, nil
 	}
@@ -168,28 +169,8 @@ func (k *Kerberos) secret() (longTerm, error) {
 		password, err := k.account.Password.Reveal()
 		return longTerm{password: password}, err
 	}
-	b, err := readSmall(k.account.KeytabFile)
-	if err != nil {
-		return longTerm{}, err
-	}
-	keys := keytab.New()
-	if err := keys.Unmarshal(b); err != nil {
-		return longTerm{}, fmt.Errorf("%s is no keytab: %w", k.account.KeytabFile, err)
-	}
-	return longTerm{keys: keys}, nil
-}
-
-// readSmall reads a file that an administrator made.
-func readSmall(file string) ([]byte, error) {
-	const limit = 1 << 20
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%s is no file of at most %d bytes", file, limit)
-	}
-	return os.ReadFile(file)
+	keys, err := readKeytab(k.account.KeytabFile)
+	return longTerm{keys: keys}, err
 }
 
 // exchangeAS asks without the secret first, to learn the salt; the secret is tried once (RFC 4120 section 3.1).
@@ -334,29 +315,14 @@ func (k *Kerberos) readAS(req *messages.ASReq, b []byte, key types.EncryptionKey
 
 // fromCache finds the ticket-granting ticket of a credential cache (a FILE cache, as kinit makes it).
 func (k *Kerberos) fromCache() (c credential, err error) {
-	b, err := readSmall(k.account.CacheFile)
-	if err != nil {
-		return c, err
-	}
-	cache, err := parseCache(b)
+	cache, err := readCache(k.account.CacheFile)
 	if err != nil {
 		return c, err
 	}
 	entry, ok := cache.GetEntry(types.NewPrincipalName(nametype.KRB_NT_SRV_INST, "krbtgt/"+k.realm))
 	if !ok || time.Until(entry.EndTime) < renewEarly {
-		return c, errNoCacheTGT
+		return c, unusableCache(k.account.CacheFile, errNoCacheTGT)
 	}
 	c = credential{spn: "krbtgt/" + k.realm, key: entry.Key, client: cache.GetClientPrincipalName(), realm: cache.GetClientRealm(), end: entry.EndTime}
 	return c, c.ticket.Unmarshal(entry.Ticket)
-}
-
-// parseCache guards gokrb5's reader, which trusts the lengths in the file.
-func parseCache(b []byte) (cache *credentials.CCache, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("it is no credential cache: %v", r)
-		}
-	}()
-	cache = new(credentials.CCache)
-	return cache, cache.Unmarshal(b)
 }

@@ -46,10 +46,13 @@ var (
 	errToken      = errors.New("the token is none of Kerberos")
 	errShortPart  = errors.New("an encrypted part is too short")
 	errPartType   = errors.New("an encrypted part is not of the key's type")
-	errWeak       = errors.New("the ticket is encrypted with RC4 or weaker, which is not allowed (allow_rc4)")
 	errNotMutual  = errors.New("the service did not prove its identity")
 	errContextEnd = errors.New("the security context takes no further token")
 	errNotDone    = errors.New("the security context is not established")
+	errWeak       = &photopush.Cause{
+		What: "the ticket is encrypted with RC4 or weaker, which is not allowed (allow_rc4)",
+		Do:   "let the computer have a key of AES (msDS-SupportedEncryptionTypes; a restart with a new machine password makes one), or set allow_rc4",
+	}
 )
 
 func withID(id uint16, message []byte) []byte {
@@ -176,6 +179,7 @@ const (
 
 // A peerError is a KRB-ERROR of a service.
 type peerError struct {
+	spn  string
 	code int32
 	text string
 }
@@ -194,7 +198,7 @@ func refusal(spn string, code int32) error {
 	case krbRepeat:
 		text = "the service says that it saw this authenticator before (KRB_AP_ERR_REPEAT)"
 	}
-	return &photopush.Error{Reason: reason, Op: "sign in to", On: spn, Err: &peerError{code, text}}
+	return &photopush.Error{Reason: reason, Op: "sign in to", On: spn, Err: &peerError{spn, code, text}}
 }
 
 // readError gives a KRB-ERROR's code.

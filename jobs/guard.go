@@ -16,11 +16,11 @@ type Logon struct {
 	Secret    photopush.Secret
 }
 
-// credential adds the mark of the secret as it is now: a person who has corrected it lifts the stop.
+// credential adds the mark of the secret as it is now: a person who has corrected it lifts the stop. The error is a *photopush.SecretError.
 func (l Logon) credential() (photopush.Credential, error) {
 	mark, err := l.Secret.Mark()
 	if err != nil {
-		return photopush.Credential{}, &photopush.Error{Reason: photopush.Auth, Op: "use account", On: l.Account, Err: err}
+		return photopush.Credential{}, err
 	}
 	return photopush.Credential{Account: l.Account, Mechanism: l.Mechanism, Mark: mark}, nil
 }
@@ -123,8 +123,15 @@ func (s *guardedSession) tell(ctx context.Context, err error) error {
 	return err
 }
 
-// tell ends the permit; it returns an error when that fails, or when this was the rejection that stops the credential.
+// tell ends the permit; it returns an error when that fails, or when this was the rejection that stops the credential. A secret that could not
+// be used was not tried: no workstation of the domain can be visited with it.
 func (g *guarded) tell(ctx context.Context, c photopush.Credential, token string, w photopush.Workstation, opened error) error {
+	if unusable := unusableSecret(opened); unusable != nil {
+		if err := g.guard.Unused(ctx, c, token); err != nil {
+			return err
+		}
+		return &refusal{unusable, true}
+	}
 	switch photopush.ReasonOf(opened) {
 	case "":
 		return g.guard.Accepted(ctx, c, token)
@@ -151,6 +158,14 @@ func (g *guarded) rejected(ctx context.Context, c photopush.Credential, token st
 		return nil, err
 	}
 	return g.guard.Stopped(ctx, c)
+}
+
+// unusableSecret is the secret in err's chain that could not be used, alone: on what it was to be tried is of no matter. Nil when there is none.
+func unusableSecret(err error) error {
+	if e, ok := errors.AsType[*photopush.SecretError](err); ok {
+		return e
+	}
+	return nil
 }
 
 // stopIn is the stop in the guard's error that says that a credential must not be used any more, anywhere; nil when there is none.

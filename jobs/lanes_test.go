@@ -292,7 +292,8 @@ func TestSecretThatCannotBeRead(t *testing.T) {
 		for _, open := range []func(context.Context, photopush.Workstation) error{gone, nil} { // it vanishes during the first pass
 			c.open = open
 			tally, err := c.pass(false)
-			if photopush.ReasonOf(err) != photopush.Auth || !errors.Is(err, os.ErrNotExist) || tally.Visited != 0 {
+			want := "domain corp.example: cannot use the secret in file " + secret + ": no such file or directory; put it there, readable by the account that photopush runs as"
+			if err == nil || err.Error() != want || photopush.ReasonOf(err) == photopush.Auth || tally.Visited != 0 {
 				t.Errorf("%v, %+v", err, tally)
 			}
 		}
@@ -300,6 +301,29 @@ func TestSecretThatCannotBeRead(t *testing.T) {
 			if r := c.record(w); r.Attempts != 0 || !r.LeaseUntil.IsZero() || i > 0 && (r.Reason != "" || r.Due.After(time.Now())) {
 				t.Errorf("%+v", r)
 			}
+		}
+	})
+}
+
+// TestSecretIsFoundUnusableInAVisit: what the mark does not show, such as a keytab that is none, ends the visits too; nothing is counted.
+func TestSecretIsFoundUnusableInAVisit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCompany(t)
+		d := c.domain(corp).staff(3)
+		c.Config.Visits = 1
+		c.open = func(context.Context, photopush.Workstation) error {
+			return &photopush.Error{Reason: photopush.Internal, Op: "sign in as", On: "svc-push",
+				Err: &photopush.SecretError{What: "keytab", Place: photopush.Secret{File: "k"}, Err: errors.New("it is no keytab")}}
+		}
+		for range 3 { // a rejection would stop the credential
+			tally, err := c.pass(false)
+			if err == nil || !strings.HasPrefix(err.Error(), "domain corp.example: cannot use the keytab in file k: it is no keytab; ") || tally.Visited != 0 || len(tally.Unfinished) != 0 {
+				t.Errorf("%v, %+v", err, tally)
+			}
+		}
+		c.open = nil
+		if tally := c.mustPass(); tally.Visited != len(d.workstations) {
+			t.Errorf("%+v", tally)
 		}
 	})
 }

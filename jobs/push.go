@@ -49,6 +49,9 @@ func (j *Jobs) Push(ctx context.Context, r PushRequest, tell func(PushResult)) (
 			return user, err
 		}
 	}
+	if err := j.usable(targets); err != nil {
+		return user, err
+	}
 	j.pushAll(ctx, user, targets, tell)
 	return user, ctx.Err()
 }
@@ -72,6 +75,18 @@ func (j *Jobs) readUser(ctx context.Context, name string) (photopush.UserRecord,
 		errs = append(errs, err)
 	}
 	return photopush.UserRecord{}, worst(errs, photopush.ErrUnknownUser)
+}
+
+// usable reports secrets that could not be used on the targets, each once.
+func (j *Jobs) usable(targets []photopush.Workstation) error {
+	var errs []error
+	for _, d := range j.Domains {
+		if slices.ContainsFunc(targets, func(w photopush.Workstation) bool { return w.Domain == d.Name }) {
+			_, err := d.RemoteLogon.credential()
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // planOne decides for one pair, as a pass would.

@@ -50,6 +50,9 @@ func (j *Jobs) asReader(ctx context.Context, d *Domain, read func() error) error
 		return err
 	}
 	err = read()
+	if unusable := unusableSecret(err); unusable != nil {
+		return unusable
+	}
 	if photopush.ReasonOf(err) == photopush.Auth {
 		return errors.Join(err, j.Store.Stop(context.WithoutCancel(ctx), c, err.Error()))
 	}

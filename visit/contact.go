@@ -114,6 +114,9 @@ func (c *contact) noPicture(p *photopush.Pair, err error) {
 	case photopush.Offline, photopush.NeverReachable, photopush.DNS, photopush.Timeout:
 		reason = photopush.KDC
 	}
+	if _, ok := errors.AsType[*photopush.SecretError](err); ok { // of the directory's account
+		reason = photopush.KDC
+	}
 	c.fail(p.User, &photopush.Error{Reason: reason, Op: "get the picture of", On: string(p.User), Err: &PictureError{err}})
 }
 

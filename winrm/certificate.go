@@ -16,7 +16,7 @@ type certificate struct{ file, key string }
 
 // prepare reads the files, so that a renewed certificate counts from the next connection on.
 func (c *certificate) prepare(host string) ([]tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(c.file, c.key)
+	pair, err := loadCertificate(c.file, c.key)
 	if err != nil {
 		return nil, &photopush.Error{Reason: photopush.Internal, Op: "sign in to", On: host, Err: err}
 	}
@@ -48,8 +48,10 @@ func (*certificateContext) written() {}
 
 func (*certificateContext) unseal(a *answer) ([]byte, error) { return a.body, nil }
 
-var errNotMapped = errors.New("the workstation does not accept the certificate: allow Certificate there (winrm/config/service/auth), trust its " +
-	"CA, and map it to a local account (winrm/config/service/certmapping)")
+var errNotMapped = &photopush.Cause{
+	What: "the workstation does not accept the certificate",
+	Do:   "allow Certificate there (winrm/config/service/auth), trust its CA, and map it to a local account (winrm/config/service/certmapping)",
+}
 
 func (c *certificateContext) challenged(*answer) error {
 	return &photopush.Error{Reason: photopush.Denied, Op: "sign in to", On: c.host, Err: errNotMapped}

@@ -142,7 +142,7 @@ func TestNew(t *testing.T) {
 	if err := os.WriteFile(empty.CAFile, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(empty, Options{}); err == nil || err.Error() != "ca_file "+empty.CAFile+" holds no certificate in PEM form" {
+	if _, err := New(empty, Options{}); err == nil || err.Error() != "read ca_file: "+empty.CAFile+" holds no certificate in PEM form" {
 		t.Errorf("got %v", err)
 	}
 	c, err := New(good, Options{})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 
 	photopush "github.com/photopush/photopush"
@@ -63,22 +62,10 @@ func New(cfg Config, opts Options) (*Client, error) {
 	}
 	if cfg.CAFile != "" {
 		if c.roots, err = readRoots(cfg.CAFile); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read ca_file: %w", err)
 		}
 	}
 	return c, nil
-}
-
-func readRoots(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read ca_file: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file %s holds no certificate in PEM form", file)
-	}
-	return roots, nil
 }
 
 var errClosed = errors.New("the client is closed")

@@ -9,7 +9,7 @@ import (
 )
 
 type configCommand struct {
-	Check   configCheck   `cmd:"" help:"Report every fault in the configuration."`
+	Check   configCheck   `cmd:"" help:"Report every fault in the configuration, and in the files that it names."`
 	Example configExample `cmd:"" help:"Print a complete commented configuration to start from."`
 }
 
@@ -19,9 +19,9 @@ type configCheck struct {
 
 func (c *configCheck) Run(_ context.Context, a *app) error {
 	file := cmp.Or(c.File, a.ConfigFile)
-	read, err := loadConfig(file)
+	read, err := config.Check(file)
 	if err != nil {
-		return err
+		return withExit(exitUsage, err)
 	}
 	_, err = fmt.Fprintf(a.Stdout, "%s: no faults, %s\n", file, count(len(read.Domains), "domain"))
 	return err

@@ -18,7 +18,7 @@ const (
 	exitInternal    = 1
 	exitUsage       = 2 // command line or configuration
 	exitNotFound    = 3 // no such user or workstation
-	exitPerson      = 4 // something needs a person; for push: not in step everywhere at the end
+	exitPerson      = 4 // something needs a person; for push: not in step everywhere at the end; for check: a step failed
 	exitCredential  = 5 // a credential was rejected
 	exitDirectory   = 6 // no domain controller or KDC
 	exitInterrupted = 130
@@ -42,8 +42,8 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// exitCode is the exit code of DESIGN 5.4 for err. The credential comes before the directory: when every domain controller was
-// given up because one of them rejected the password, the password is what a person must look at.
+// exitCode is the exit code for err, by the table of docs/exit-codes.md. The credential comes before the directory: when every domain controller
+// was given up because one of them rejected the password, the password is what a person must look at.
 func exitCode(ctx context.Context, err error) int {
 	if err == nil {
 		return exitDone
@@ -57,12 +57,20 @@ func exitCode(ctx context.Context, err error) int {
 	switch {
 	case anyReason(err, photopush.Auth):
 		return exitCredential
+	case unusableSecret(err):
+		return exitUsage
 	case anyReason(err, photopush.KDC), errors.Is(err, photopush.ErrNoDirectory):
 		return exitDirectory
 	case errors.Is(err, photopush.ErrUnknownUser), errors.Is(err, photopush.ErrUnknownWorkstation), errors.Is(err, directory.ErrAmbiguous):
 		return exitNotFound
 	}
 	return exitInternal
+}
+
+// unusableSecret tells whether a file that the configuration names, or a variable, holds no secret: nothing was tried.
+func unusableSecret(err error) bool {
+	_, ok := errors.AsType[*photopush.SecretError](err)
+	return ok
 }
 
 // anyReason tells whether one of the errors that err is joined of has the reason.

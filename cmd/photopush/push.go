@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/jobs"
@@ -93,12 +94,14 @@ func (c *pushCommand) result(r jobs.PushResult) pushResult {
 	return out
 }
 
-// code is that of a rejected credential, when that was why, else that of a picture that is not in step.
+// code is that of a rejected or unusable credential, when that was why, else that of a picture that is not in step.
 func (c *pushCommand) code(failed []error) int {
-	for _, err := range failed {
-		if photopush.ReasonOf(err) == photopush.Auth {
-			return exitCredential
-		}
+	err := errors.Join(failed...)
+	switch {
+	case anyReason(err, photopush.Auth):
+		return exitCredential
+	case slices.ContainsFunc(failed, unusableSecret):
+		return exitUsage
 	}
 	return exitPerson
 }
