@@ -20,12 +20,12 @@ const (
 	TCP            = "tcp"            // the port of WinRM takes a connection
 	TLS            = "tls"            // the certificate is trusted, and that of the host
 	Authentication = "authentication" // the account is accepted
-	Shell          = "shell"          // a shell is opened: the account is an administrator, and remote shells are allowed
+	Shell          = "shell"          // a shell is opened, which Windows allows to administrators by default; a push needs one, to own what it makes
 	Language       = "language"       // the script runs: it is not blocked, and the language mode is full
 	System         = "system"         // Windows, PowerShell and .NET are new enough
 	Policy         = "policy"         // no policy hides pictures
-	Rights         = "rights"         // the registry key of account pictures may be written
-	Path           = "path"           // nobody but administrators can change the folders on the way to our pictures
+	Rights         = "rights"         // keys may be made in the registry key of account pictures; whether folders may be made only a push shows
+	Path           = "path"           // nobody but administrators can change the folders down to those of State and AccountPictures, as far as they are there
 )
 
 var order = []string{Name, TCP, TLS, Authentication, Shell, Language, System, Policy, Rights, Path}
@@ -65,10 +65,13 @@ type Checker struct {
 	Now  func() time.Time
 }
 
-// Check walks the steps up to the first that fails, whose error it returns. It gives all of them, also those that were not tried.
-func (c *Checker) Check(ctx context.Context, w photopush.Workstation) ([]Step, error) {
-	k := newWalk(c.Now)
+// Check walks the steps up to the first that fails, whose error it returns. It gives all of them, also those that were not tried. Told is called
+// after each step, in their order, and for those that were not tried; once ctx is cancelled it is not called any more.
+func (c *Checker) Check(ctx context.Context, w photopush.Workstation, told func(Step)) ([]Step, error) {
+	cancelled := func() bool { return errors.Is(ctx.Err(), context.Canceled) }
+	k := &walk{now: c.Now, told: told, cancelled: cancelled, steps: map[string]Step{}}
 	err := c.walk(ctx, w, k)
+	k.skip("")
 	return k.all(), err
 }
 
@@ -96,9 +99,14 @@ func (c *Checker) walk(ctx context.Context, w photopush.Workstation, k *walk) er
 	return c.access(ctx, session, w, inv, k)
 }
 
+var errNoHost = &photopush.Cause{
+	What: "the computer object has no dNSHostName",
+	Do:   "let Windows set it, by a restart in its domain, or correct the computer object",
+}
+
 func (c *Checker) resolve(ctx context.Context, w photopush.Workstation) (string, error) {
 	if w.Host == "" {
-		return "", &photopush.Error{Reason: photopush.DNS, Op: "look up", On: w.Name, Err: errors.New("the computer object has no dNSHostName")}
+		return "", &photopush.Error{Reason: photopush.DNS, Op: "look up", On: w.Name, Err: errNoHost}
 	}
 	addrs, err := c.LookupHost(ctx, w.Host)
 	if err != nil {
@@ -114,12 +122,15 @@ var stepsOfOpen = map[string]string{winrm.StepConnect: TCP, winrm.StepTLS: TLS, 
 // is the failure of authentication.
 func (c *Checker) open(ctx context.Context, w photopush.Workstation, k *walk) (Session, error) {
 	begin := c.Now()
-	session, err := c.Open(winrm.WithTrace(ctx, func(s winrm.Step) { k.tell(stepsOfOpen[s.Name], s.Took, s.Detail, s.Err) }), w)
-	if err != nil && !k.failed {
-		k.tell(Authentication, c.Now().Sub(begin), "", err)
+	tell := func(name string, took time.Duration, detail string, err error) {
+		if name == Authentication && k.passed(TCP) && !k.came(TLS) {
+			k.note(Step{Name: TLS, State: NotUsed, Detail: "messages are sealed by the sign-in"})
+		}
+		k.tell(name, took, detail, err)
 	}
-	if k.passed(TCP) && k.came(Authentication) && !k.came(TLS) {
-		k.steps[TLS] = Step{State: NotUsed, Detail: "messages are sealed by the sign-in"}
+	session, err := c.Open(winrm.WithTrace(ctx, func(s winrm.Step) { tell(stepsOfOpen[s.Name], s.Took, s.Detail, s.Err) }), w)
+	if err != nil && !k.failed {
+		tell(Authentication, c.Now().Sub(begin), "", err)
 	}
 	return session, err
 }
@@ -164,7 +175,7 @@ func (c *Checker) access(ctx context.Context, s Session, w photopush.Workstation
 		k.tell(Rights, took, describeRights(a), nil)
 		k.tell(Path, 0, describePath(a, inv.ProgramFiles), nil)
 	case f != nil && f.UnsafeFolder():
-		k.tell(Rights, took, "the key may be written", nil)
+		k.tell(Rights, took, mayMake, nil)
 		k.tell(Path, 0, "", err)
 	default:
 		k.tell(Rights, took, "", err)
@@ -175,31 +186,39 @@ func (c *Checker) access(ctx context.Context, s Session, w photopush.Workstation
 // named is how many users are named in a detail.
 const named = 3
 
+const mayMake = `keys may be made in AccountPicture\Users`
+
 func describeRights(a *accountpicture.Access) string {
-	s := "the key may be written"
+	s := mayMake
 	if !a.Key {
-		s = "the key is not there yet, and may be made"
+		s = `AccountPicture\Users is not there yet, and may be made`
 	}
-	if n := len(a.Refused); n > 0 {
-		s += fmt.Sprintf("; of %d users' keys, %d may not, and a push for them is denied: ", a.Users, n)
-		for i, sid := range a.Refused[:min(n, named)] {
-			if i > 0 {
-				s += ", "
-			}
-			s += string(sid)
+	n := len(a.Refused)
+	if n == 0 {
+		return s
+	}
+	refuse, their := "refuse", "their users"
+	if n == 1 {
+		refuse, their = "refuses", "its user"
+	}
+	s += fmt.Sprintf("; %d of %d user keys %s to be written, so that a push for %s is denied: ", n, a.Users, refuse, their)
+	for i, sid := range a.Refused[:min(n, named)] {
+		if i > 0 {
+			s += ", "
 		}
-		if n > named {
-			s += ", …"
-		}
+		s += string(sid)
+	}
+	if n > named {
+		s += ", …"
 	}
 	return s
 }
 
 func describePath(a *accountpicture.Access, programFiles string) string {
 	if !a.Folder {
-		return programFiles + " is safe; our folder is not there yet"
+		return "safe down to " + programFiles + "; our folder of pictures is not there yet"
 	}
-	return programFiles + `\photopush is safe`
+	return "safe down to " + programFiles + `\photopush\AccountPictures; a push looks at the folder of each user in it`
 }
 
 // run executes verbs, and gives what the script answered: one answer at least.

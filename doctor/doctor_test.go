@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -137,47 +138,65 @@ func states(t *testing.T, steps []doctor.Step) (list []string) {
 // failing checks a workstation that fails at a step: all steps before it are well, and none after it is tried.
 func failing(t *testing.T, c *doctor.Checker, w photopush.Workstation, at string, reason photopush.Reason) doctor.Step {
 	t.Helper()
-	steps, err := c.Check(t.Context(), w)
+	steps, err := walk(t, c, w)
 	i := slices.Index(order, at)
 	want := append(slices.Repeat([]string{doctor.OK}, i), doctor.Failed)
 	if got := states(t, steps); !slices.Equal(got, want) {
 		t.Fatalf("the steps are %q, want %q: %+v", got, want, steps)
 	}
 	s := steps[i]
-	if s.Reason != reason || photopush.ReasonOf(err) != reason || !strings.HasPrefix(s.Remedy, reason.Sentence()) {
+	if s.Reason != reason || photopush.ReasonOf(err) != reason || !sentences(s.Remedy) {
 		t.Errorf("%v: %+v, want %s", err, s, reason)
 	}
 	return s
 }
 
+// walk checks a workstation, and holds what was told on the way to what is told at the end.
+func walk(t *testing.T, c *doctor.Checker, w photopush.Workstation) ([]doctor.Step, error) {
+	t.Helper()
+	var told []doctor.Step
+	steps, err := c.Check(t.Context(), w, func(s doctor.Step) { told = append(told, s) })
+	if !slices.Equal(told, steps) {
+		t.Errorf("told on the way: %+v, at the end: %+v", told, steps)
+	}
+	return steps, err
+}
+
+// sentences tells whether a remedy reads as sentences, of which none promises what a check does not do.
+func sentences(remedy string) bool {
+	return remedy != "" && remedy[:1] == strings.ToUpper(remedy[:1]) && strings.HasSuffix(remedy, ".") && !strings.HasSuffix(remedy, "..") &&
+		!strings.Contains(remedy, "tried again") && !strings.Contains(remedy, "next contact") && !strings.Contains(remedy, "Nothing to do")
+}
+
 func TestCheck(t *testing.T) {
+	const may, safe = `keys may be made in AccountPicture\Users`, `safe down to C:\Program Files; our folder of pictures is not there yet`
 	for name, test := range map[string]struct {
 		prepare      func(*testing.T, *simwin.Machine)
 		rights, path string
 	}{
-		"never pushed to": {func(*testing.T, *simwin.Machine) {}, "the key may be written", `C:\Program Files is safe; our folder is not there yet`},
+		"never pushed to": {func(*testing.T, *simwin.Machine) {}, may, safe},
 		"pushed to": {func(t *testing.T, m *simwin.Machine) {
 			must(t, m.MakeFolder(`C:\Program Files\photopush\AccountPictures`, "O:BA"+insiders))
 			must(t, m.SecurePath(`C:\Program Files\photopush`, "O:BA"+insiders))
-		}, "the key may be written", `C:\Program Files\photopush is safe`},
+		}, may, `safe down to C:\Program Files\photopush\AccountPictures; a push looks at the folder of each user in it`},
 		"no key yet": {func(_ *testing.T, m *simwin.Machine) { m.DeleteKey(usersKey) },
-			"the key is not there yet, and may be made", `C:\Program Files is safe; our folder is not there yet`},
+			`AccountPicture\Users is not there yet, and may be made`, safe},
 		"a user's key refuses": {func(t *testing.T, m *simwin.Machine) {
 			must(t, m.SecureKey(usersKey+`\`+user, readOnly))
 			m.CreateKey(usersKey + `\` + other)
-		}, "the key may be written; of 2 users' keys, 1 may not, and a push for them is denied: " + user, `C:\Program Files is safe; our folder is not there yet`},
+		}, may + "; 1 of 2 user keys refuses to be written, so that a push for its user is denied: " + user, safe},
 		"many users' keys refuse": {func(t *testing.T, m *simwin.Machine) {
 			for _, n := range "1234" {
 				must(t, m.SecureKey(usersKey+`\S-1-5-21-1-2-3-`+string(n), readOnly))
 			}
-		}, "the key may be written; of 4 users' keys, 4 may not, and a push for them is denied: S-1-5-21-1-2-3-1, S-1-5-21-1-2-3-2, S-1-5-21-1-2-3-3, …",
-			`C:\Program Files is safe; our folder is not there yet`},
+		}, may + "; 4 of 4 user keys refuse to be written, so that a push for their users is denied: S-1-5-21-1-2-3-1, S-1-5-21-1-2-3-2, S-1-5-21-1-2-3-3, …",
+			safe},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, simwin.MachineOptions{}, nil)
 			test.prepare(t, b.machine)
 			before := b.machine.Snapshot()
-			steps, err := b.checker.Check(t.Context(), workstation)
+			steps, err := walk(t, b.checker, workstation)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -212,17 +231,23 @@ func TestConnectionFails(t *testing.T) {
 		change func(*simwin.Options)
 		at     string
 		reason photopush.Reason
-		remedy string // besides the sentence
+		remedy string // in place of the sentence
 	}{
-		"off":                   {simwin.Fault{Mode: simwin.Off}, nil, doctor.TCP, photopush.Offline, " In this case: the connection was refused: "},
+		"off": {simwin.Fault{Mode: simwin.Off}, nil, doctor.TCP, photopush.Offline, "The connection was refused: if the machine is on, start the WinRM service there, " +
+			"give it a listener on that port, and let the firewall accept this server."},
 		"another's certificate": {simwin.Fault{Mode: simwin.WrongCertificate}, nil, doctor.TLS, photopush.TLS, ""},
 		"wrong password":        {simwin.Fault{}, func(o *simwin.Options) { o.Users["svc-push"] = "another" }, doctor.Authentication, photopush.Auth, ""},
 		"basic not offered": {simwin.Fault{}, func(o *simwin.Options) { o.Offers = []string{"Negotiate"} }, doctor.Authentication, photopush.Unsupported,
-			" In this case: allow Basic there (winrm/config/service/auth), or choose another auth."},
+			"Allow Basic there (winrm/config/service/auth), or choose another auth."},
 		"no administrator": {simwin.Fault{Mode: simwin.AnswerFault, Code: 5}, nil, doctor.Shell, photopush.Denied,
-			" In this case: the account must be an administrator there (WinRM RootSDDL, UAC remote filter)."},
-		"no remote shells":   {simwin.Fault{Mode: simwin.AnswerFault, Code: 2150859180}, nil, doctor.Shell, photopush.RemoteShellDisabled, ""},
-		"lost in the script": {simwin.Fault{Mode: simwin.LoseAfter, Action: "Receive"}, nil, doctor.Language, photopush.Unknown, ""},
+			"The account must be an administrator there (WinRM RootSDDL, UAC remote filter)."},
+		"no remote shells": {simwin.Fault{Mode: simwin.AnswerFault, Code: 2150859180}, nil, doctor.Shell, photopush.RemoteShellDisabled, ""},
+		"lost in the script": {simwin.Fault{Mode: simwin.LoseAfter, Action: "Receive"}, nil, doctor.Language, photopush.Unknown,
+			"The connection was lost, or time ran out, while the script ran, which changes nothing: check again."},
+		"no service under /wsman": {simwin.Fault{Mode: simwin.Refuse, Status: 404}, nil, doctor.Authentication, photopush.Unsupported,
+			"See whether that port is WinRM's, and whether it has a listener there (winrm enumerate winrm/config/listener)."},
+		"not WinRM": {simwin.Fault{Mode: simwin.Refuse, Status: 403}, nil, doctor.Authentication, photopush.Unsupported,
+			"Find out what listens on that port, or stands in between: it does not answer as WinRM."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, simwin.MachineOptions{}, test.change)
@@ -230,10 +255,10 @@ func TestConnectionFails(t *testing.T) {
 				must(t, b.server.SetFault(test.fault))
 			}
 			s := failing(t, b.checker, workstation, test.at, test.reason)
-			if own := strings.TrimPrefix(s.Remedy, test.reason.Sentence()); !strings.HasPrefix(own, test.remedy) || (test.remedy == "") != (own == "") {
-				t.Errorf("what to do is %q, want %q", own, test.remedy)
+			if want := cmp.Or(test.remedy, test.reason.Sentence()); s.Remedy != want {
+				t.Errorf("what to do is %q, want %q", s.Remedy, want)
 			}
-			if test.remedy != "" && strings.Contains(s.Detail, strings.Trim(strings.TrimPrefix(test.remedy, " In this case: "), ". ")) {
+			if test.remedy != "" && strings.Contains(s.Detail, strings.Trim(test.remedy[1:], ".")) {
 				t.Errorf("the detail says what to do as well: %q", s.Detail)
 			}
 		})
@@ -345,7 +370,7 @@ func TestRefusedBeforeDialling(t *testing.T) {
 		Open:       func(context.Context, photopush.Workstation) (doctor.Session, error) { return nil, stopped },
 		Now:        time.Now,
 	}
-	steps, err := c.Check(t.Context(), workstation)
+	steps, err := walk(t, c, workstation)
 	if got, want := states(t, steps), []string{doctor.OK, doctor.NotTried, doctor.NotTried, doctor.Failed}; !slices.Equal(got, want) || err != stopped || steps[3].Reason != photopush.Auth {
 		t.Errorf("%v, the steps are %q, want %q", err, got, want)
 	}

@@ -96,9 +96,20 @@ func (e *statusError) Error() string {
 		s += " " + text
 	}
 	if k, ok := knownStatus[e.status]; ok {
-		s += ": " + k.remedy
+		s += ": " + k.name
 	}
 	return s
+}
+
+// Remedy is what to do about it.
+func (e *statusError) Remedy() string {
+	if k, ok := knownStatus[e.status]; ok {
+		return k.remedy
+	}
+	if e.status == http.StatusUnauthorized {
+		return ""
+	}
+	return notWinRM
 }
 
 // Reason is what the status means for what happens next.

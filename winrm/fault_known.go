@@ -31,15 +31,17 @@ type knownFault struct {
 }
 
 const (
-	bug      = "photopush sent something wrong"
+	bug      = "photopush sent something wrong: please report it with the log"
 	envelope = "raise winrm/config/MaxEnvelopeSizekb there to 150 at least"
 	endpoint = "check the configuration of the endpoint there"
+	program  = "find out why Windows PowerShell is not where it belongs there"
+	notWinRM = "find out what listens on that port, or stands in between: it does not answer as WinRM"
 )
 
-// knownFaults has the faults of facts and wsmerror.h that a remote shell can meet. A code that is not here is Internal.
+// knownFaults has the faults of wsmerror.h and winerror.h that a remote shell can meet. A code that is not here is Internal.
 var knownFaults = map[uint32]knownFault{
-	2:               {"FILE_NOT_FOUND", photopush.Unsupported, "the program is not there"},
-	3:               {"PATH_NOT_FOUND", photopush.Unsupported, "the program is not there"},
+	2:               {"FILE_NOT_FOUND", photopush.Unsupported, program},
+	3:               {"PATH_NOT_FOUND", photopush.Unsupported, program},
 	5:               {"ACCESS_DENIED", photopush.Denied, "the account must be an administrator there (WinRM RootSDDL, UAC remote filter)"},
 	8:               {"NOT_ENOUGH_MEMORY", photopush.Quota, ""},
 	14:              {"OUTOFMEMORY", photopush.Quota, ""},
@@ -48,7 +50,7 @@ var knownFaults = map[uint32]knownFault{
 	112:             {"DISK_FULL", photopush.DiskFull, ""},
 	faultNoData:     {"NO_DATA", photopush.Timeout, ""},
 	faultAborted:    {"OPERATION_ABORTED", photopush.Timeout, ""},
-	1018:            {"KEY_DELETED", photopush.Timeout, "a profile is being unloaded there"},
+	1018:            {"KEY_DELETED", photopush.Timeout, "a profile is being unloaded there: try again in a minute"},
 	1314:            {"PRIVILEGE_NOT_HELD", photopush.Denied, ""},
 	1326:            {"LOGON_FAILURE", photopush.Denied, ""},
 	1455:            {"COMMITMENT_LIMIT", photopush.Quota, ""},
@@ -68,7 +70,7 @@ var knownFaults = map[uint32]knownFault{
 	2150859174:      {"QUOTA_MAX_OPERATIONS", photopush.Quota, ""},
 	2150859175:      {"QUOTA_USER", photopush.Quota, ""},
 	2150859176:      {"QUOTA_SYSTEM", photopush.Quota, ""},
-	2150859177:      {"DIFFERENT_AUTHZ_TOKEN", photopush.Denied, "the shell belongs to another identity"},
+	2150859177:      {"DIFFERENT_AUTHZ_TOKEN", photopush.Denied, "the shell belongs to another account: try again"},
 	2150859179:      {"QUOTA_MAX_SHELLUSERS", photopush.Quota, ""},
 	2150859180:      {"REMOTESHELLS_NOT_ALLOWED", photopush.RemoteShellDisabled, ""},
 	2150859193:      {"NAME_NOT_RESOLVED", photopush.DNS, ""},
@@ -99,12 +101,16 @@ var knownFaults = map[uint32]knownFault{
 	faultShellExists:         {"SHELL_CLIENTID_RESOURCE_CONFLICT", photopush.Internal, bug},
 }
 
-// knownStatus has the HTTP answers that http.sys and WinRM give without a fault (facts, section 5). 401 is the security context's.
+// knownStatus has the HTTP answers that http.sys and WinRM give without a fault, each with its cause for a name. 401 is the security context's.
 var knownStatus = map[int]knownFault{
-	http.StatusBadRequest: {"", photopush.Unsupported, "a ticket of many groups may be too long for the HTTP service there: raise MaxFieldLength and MaxRequestBytes below " +
-		`HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters, or take the account out of groups`},
-	http.StatusNotFound:              {"", photopush.Unsupported, "no WinRM service listens there under /wsman"},
-	http.StatusRequestEntityTooLarge: {"", photopush.Unsupported, envelope},
-	http.StatusServiceUnavailable:    {"", photopush.Timeout, "the WinRM service is starting or stopping"},
-	http.StatusInternalServerError:   {"", photopush.Unsupported, "the WinRM service refuses this kind of sign-in or unencrypted messages (winrm/config/service)"},
+	http.StatusBadRequest: {"the request was not understood", photopush.Unsupported,
+		"see whether that port is one of https, since transport and port must go together; a ticket of many groups may also be too long for the HTTP " +
+			`service there (MaxFieldLength and MaxRequestBytes below HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters)`},
+	http.StatusNotFound: {"no WinRM service listens there under /wsman", photopush.Unsupported,
+		"see whether that port is WinRM's, and whether it has a listener there (winrm enumerate winrm/config/listener)"},
+	http.StatusRequestEntityTooLarge: {envelope, photopush.Unsupported, envelope},
+	http.StatusServiceUnavailable: {"the WinRM service is starting or stopping", photopush.Timeout,
+		"wait until the WinRM service has started there, or start it"},
+	http.StatusInternalServerError: {"the WinRM service refuses this kind of sign-in or unencrypted messages (winrm/config/service)", photopush.Unsupported,
+		"allow the configured auth in winrm/config/service/auth there"},
 }

@@ -33,7 +33,10 @@ type negotiation struct {
 	sealed sync.Pool // *[]byte, of messages on their way
 }
 
-var errNoFullName = errors.New("kerberos needs the full name of the workstation, with its domain: an address or a short name has no key")
+var errNoFullName = &photopush.Cause{
+	What: "kerberos needs the full name of the workstation, with its domain: an address or a short name has no key",
+	Do:   "correct dNSHostName of the computer object: Windows sets it when the workstation restarts in its domain",
+}
 
 func (n *negotiation) prepare(host string) ([]tls.Certificate, error) {
 	_, err := netip.ParseAddr(host)
@@ -162,7 +165,10 @@ func (c *negotiated) turnedAway(a *answer) error {
 	return c.fail(c.how.rejected, &rejectedError{"the sign-in", c.how.account})
 }
 
-var errNotTaken = errors.New("the host offers to negotiate, but does not take NTLM")
+var errNotTaken = &photopush.Cause{
+	What: "the host offers to negotiate, but does not take NTLM",
+	Do:   "allow Negotiate there (winrm/config/service/auth), and incoming NTLM (policy 'Network security: Restrict NTLM: Incoming NTLM traffic')",
+}
 
 func (c *negotiated) fail(reason photopush.Reason, err error) error {
 	return &photopush.Error{Reason: reason, Op: "sign in to", On: c.host, Err: err}

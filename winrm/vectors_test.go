@@ -125,12 +125,12 @@ var recorded = map[string][]string{
 	},
 	"test_winrs_fail_poll_process": {
 		"shell 8ABEA8D2-0438-4D75-A594-55DCA786B4E1",
-		"fault 87 (INVALID_PARAMETER): Shell cmd plugin: The parameter is incorrect.; photopush sent something wrong",
+		"fault 87 (INVALID_PARAMETER): Shell cmd plugin: The parameter is incorrect.; photopush sent something wrong: please report it with the log",
 		"DeleteResponse",
 	},
 	"test_winrs_no_cmd_shell": {
 		"shell F15E6BF4-8A64-41F7-BDDE-13F83D9D22DD",
-		"fault 2147942402 (FILE_NOT_FOUND): Shell cmd plugin: The system cannot find the file specified.; the program is not there",
+		"fault 2147942402 (FILE_NOT_FOUND): Shell cmd plugin: The system cannot find the file specified.; find out why Windows PowerShell is not where it belongs there",
 		"command F1363DFB-B5F9-4FDF-AC84-F67D2A886704", `F1363DFB-B5F9-4FDF-AC84-F67D2A886704: "hi\n" "" exit 0`,
 		"SignalResponse", "DeleteResponse",
 	},

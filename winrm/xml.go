@@ -21,6 +21,9 @@ type malformedError struct{ err error }
 func (e *malformedError) Error() string { return "not an answer of WinRM: " + e.err.Error() }
 func (e *malformedError) Unwrap() error { return e.err }
 
+// Remedy is what to do about it.
+func (e *malformedError) Remedy() string { return notWinRM }
+
 // An event is what the scanner found.
 type event uint8
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"os"
 	"slices"
@@ -33,7 +34,9 @@ func TestCheckIsInterrupted(t *testing.T) {
 			}
 			code := wait(t, check)
 			close(release)
-			if code != exitInterrupted || stdout.Len() != 0 || stderr.String() != "photopush: interrupted\n" {
+			last := map[string]string{"Create": "tls ", "Send": "shell "}[action] // of the steps so far
+			lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+			if code != exitInterrupted || !strings.HasPrefix(lines[len(lines)-1], last) || strings.Contains(stdout.String(), "failed") || stderr.String() != "photopush: interrupted\n" {
 				t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout.String(), stderr.String())
 			}
 			for i, v := range server.Stats().Visits {
@@ -43,6 +46,46 @@ func TestCheckIsInterrupted(t *testing.T) {
 			}
 			must(t, c, "check", "ws0001")
 		})
+	}
+}
+
+// TestCheckWaitsForItsTurn: while another process visits the workstation, a check would only make the script of one of them answer conflict.
+func TestCheckWaitsForItsTurn(t *testing.T) {
+	c := newCompany(t, lab.Options{Users: 1, Workstations: 1, Plain: true})
+	must(t, c, "sync")
+	server := c.Workstations[0].Server
+	reached, release := make(chan struct{}), make(chan struct{})
+	if err := server.SetFault(simwin.Fault{Mode: simwin.Wait, Action: "Receive", Times: 1, Reached: reached, Release: release}); err != nil {
+		t.Fatal(err)
+	}
+	push := process(c, "sync", "--verify")
+	if err := push.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-reached
+	check := process(c, "check", "ws0001")
+	var stdout bytes.Buffer
+	check.Stdout = &stdout
+	stderr, err := check.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := check.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stderr).ReadString('\n') // it has come to wait
+	close(release)
+	if want := "photopush: check ws0001: another process is visiting it, waiting for its turn\n"; err != nil || line != want {
+		t.Errorf("%q, %v, want %q", line, err, want)
+	}
+	if code := wait(t, push); code != exitDone {
+		t.Errorf("the pass ended with exit code %d", code)
+	}
+	if code := wait(t, check); code != exitDone || !strings.Contains(stdout.String(), "path            ok") {
+		t.Errorf("the check ended with exit code %d\n%s", code, stdout.String())
+	}
+	if n := server.Stats().Connections; n != 3 {
+		t.Errorf("%d connections, want one for each of two passes and a check", n)
 	}
 }
 

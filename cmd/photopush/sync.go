@@ -81,6 +81,8 @@ type unfinished struct {
 	Workstation string           `json:"workstation"`
 	Reason      photopush.Reason `json:"reason"`
 	Detail      string           `json:"detail"`
+
+	remedy string // for people
 }
 
 func newSyncResult(t *jobs.Tally) syncResult {
@@ -90,10 +92,18 @@ func newSyncResult(t *jobs.Tally) syncResult {
 	}
 	slices.Sort(r.Offline)
 	for _, f := range t.Unfinished {
-		r.Unfinished = append(r.Unfinished, unfinished{f.Workstation.Host, f.Outcome.Reason, photopush.Detail(f.Outcome.Err)})
+		r.Unfinished = append(r.Unfinished, unfinished{f.Workstation.Host, f.Outcome.Reason, photopush.Detail(f.Outcome.Err), remedy(f.Outcome)})
 	}
 	slices.SortFunc(r.Unfinished, func(a, b unfinished) int { return strings.Compare(a.Workstation, b.Workstation) })
 	return r
+}
+
+// remedy is what to do, for what the outcome's reason stands for: its error may be of another one of several users.
+func remedy(o photopush.Outcome) string {
+	if photopush.ReasonOf(o.Err) != o.Reason {
+		return o.Reason.Sentence()
+	}
+	return photopush.Remedy(o.Err)
 }
 
 func notNil(m map[photopush.Reason]int) map[photopush.Reason]int {
@@ -122,7 +132,7 @@ func printTally(w io.Writer, t *jobs.Tally) error {
 			fmt.Fprintf(&b, "  and %d more; `photopush stale` lists them all\n", len(r.Unfinished)-i)
 			break
 		}
-		fmt.Fprintf(&b, "  %s: %s: %s\n    %s\n", f.Workstation, f.Reason, f.Detail, f.Reason.Sentence())
+		fmt.Fprintf(&b, "  %s: %s: %s\n    %s\n", f.Workstation, f.Reason, f.Detail, f.remedy)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
