@@ -34,7 +34,7 @@ $run = @{ verb = ''; where = ''; reason = ''; hresult = 0; home = ''; pictures =
 
 # ---- Effects: nothing else changes anything
 
-# Opens or creates the lock file; nobody else can open it until this process ends.
+# Opens or creates the lock file; nobody else can open it until the run ends.
 function Enter-Lock($path) { Invoke-Patiently { [IO.File]::Open($path, 'OpenOrCreate', 'ReadWrite', 'None') } }
 
 # Creates a folder with its owner and permissions, in one call.
@@ -79,7 +79,7 @@ function Assert-Input([bool] $fits) { if (-not $fits) { Stop-Verb script input '
 
 function Format-HResult($record) { '0x{0:x8}' -f $record.Exception.GetBaseException().HResult }
 
-# A scanner or the shell may hold a file for a moment: that is tried again, three times.
+# A scanner or the shell may hold a file for a moment: tried again, three times.
 function Invoke-Patiently([scriptblock] $block) {
   for ($tries = 1; ; $tries++) {
     try { return & $block } catch { if ($tries -gt 3 -or (Format-HResult $_) -notmatch '8007002[01]') { throw } }
@@ -220,7 +220,7 @@ function Assert-SafeFolder($folder, [int] $rights) {
     if ($ace.AceFlags -band 8) { continue } # inherit only
     if ($ace -isnot [Security.AccessControl.QualifiedAce]) { Stop-Unsafe "$folder has an ACE of type $($ace.AceType)" }
     $sid = "$($ace.SecurityIdentifier)"
-    if ($ace.AceQualifier -eq 'AccessAllowed' -and $sid -notin $Insiders -and $ace.AccessMask -band $rights) { Stop-Unsafe "$folder can be changed by $sid" }
+    if ($ace.AceQualifier -eq 'AccessAllowed' -and $sid -notin $Insiders -and ($ace.AccessMask -band $rights)) { Stop-Unsafe "$folder can be changed by $sid" }
   }
 }
 
@@ -328,7 +328,7 @@ function Invoke-SetValues($fields) {
   $run.where = 'file'
   foreach ($file in $wanted.Values) { # only a complete file may be named
     $hash = if ([IO.File]::Exists("$folder\$file")) { Get-FileSha256 "$folder\$file" } else { 'missing' }
-    if (-not $hash.StartsWith($file.Substring(33, 16), 'Ordinal')) { Stop-Verb conflict file "$file is not what its name says" }
+    if (-not $hash.StartsWith($file.Substring(33, 16), 'Ordinal')) { Stop-Verb conflict file "$file is missing, or has other content" }
   }
   $run.where = 'open-key'
   $key = Open-PictureKey $sid
