@@ -16,6 +16,7 @@ type field struct {
 	standard string // the default, as it would be written in the file; empty for the zero value
 	example  string // as it would be written in the file
 	help     string
+	unless   string // when a key that is required need not be set all the same
 }
 
 // fields lists the keys of a section in the order of the struct; those of an embedded struct with yaml:",inline" come in its place.
@@ -33,7 +34,7 @@ func fields(t reflect.Type) []field {
 		case key != "" && key != "-":
 			all = append(all, field{
 				key: key, index: []int{i}, typ: f.Type,
-				standard: f.Tag.Get("default"), example: f.Tag.Get("example"), help: f.Tag.Get("help"),
+				standard: f.Tag.Get("default"), example: f.Tag.Get("example"), help: f.Tag.Get("help"), unless: f.Tag.Get("unless"),
 			})
 		}
 	}

@@ -12,7 +12,7 @@ const manualHead = `# Configuration
 <!-- Made from the declarations in the code by: go generate ./config -->
 
 One YAML file in UTF-8, ` + "`/etc/photopush/photopush.yaml`" + ` unless ` + "`--config`" + ` or the environment variable ` + "`PHOTOPUSH_CONFIG`" + ` names another.
-` + "`photopush config example`" + ` prints a complete commented file to start from; ` + "`photopush config check`" + ` reports every fault at once, each with its line.
+` + "`photopush config example`" + ` prints a complete commented file to start from; ` + "`photopush config check`" + ` reports every fault at once, each with its line, those of the files that it names too.
 
 - An unknown key is a fault; so are a key that stands twice, a second document, anchors, aliases and tags.
 - Durations have a unit: ` + "`30s`, `5m`, `2h`, `7d`, `1d12h`" + `. Sizes have one, too: ` + "`512 B`, `100 KB`, `64 MiB`" + `.
@@ -62,8 +62,8 @@ func (m *manual) table(all []field, path string) {
 		}
 		standard := "—"
 		switch {
-		case m.required[join(path, f.key)] && f.key == "password_file":
-			standard = "required, or `password_env`"
+		case m.required[join(path, f.key)] && f.unless != "":
+			standard = "required, unless " + f.unless
 		case m.required[join(path, f.key)]:
 			standard = "required"
 		case f.standard != "":

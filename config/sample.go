@@ -75,8 +75,8 @@ func (s *sample) section(t reflect.Type, path, indent, first string) {
 func (s *sample) comment(f field, path, indent string) {
 	text := f.help
 	switch {
-	case s.required[path] && f.key == "password_file":
-		text += " Required, unless password_env is set."
+	case s.required[path] && f.unless != "":
+		text += " Required, unless " + f.unless + "."
 	case s.required[path] && !f.list():
 		text += " Required."
 	}

@@ -21,7 +21,7 @@ type Config struct {
 	Controllers  []string         `yaml:"controllers" help:"Domain controllers in the order in which they are tried: ldaps://host[:port], or ldap://host[:port], which always starts TLS. Nothing is ever sent in clear." example:"[ldaps://dc1.corp.example, ldaps://dc2.corp.example]"`
 	CAFile       string           `yaml:"ca_file" help:"PEM file of the CA that signed the controllers' certificates; empty for the CAs of the system." example:"/etc/photopush/corp-ca.pem"`
 	BindUser     string           `yaml:"bind_user" help:"Account that reads the directory: user@domain, DOMAIN\\user or a distinguished name. A plain domain user is enough." example:"svc-photopush@corp.example"`
-	PasswordFile string           `yaml:"password_file" help:"File whose first line is the account's password." example:"/etc/photopush/ldap-password"`
+	PasswordFile string           `yaml:"password_file" unless:"password_env is set" help:"File whose first line is the account's password." example:"/etc/photopush/ldap-password"`
 	PasswordEnv  string           `yaml:"password_env" help:"Environment variable that holds the password, instead of password_file."`
 	Users        UserScope        `yaml:"users"`
 	Workstations WorkstationScope `yaml:"workstations"`

@@ -13,7 +13,7 @@ import (
 	"github.com/jcmturner/gokrb5/v8/types"
 )
 
-// headers are the lengths that WinRM has to split off (facts of MS-WSMV 2.2.9.1 for RRC = checksum + 16).
+// headers are the lengths that WinRM has to split off (MS-WSMV 2.2.9.1, for RRC = checksum + 16).
 var headers = map[int32]int{
 	etypeID.AES128_CTS_HMAC_SHA1_96: 60, etypeID.AES256_CTS_HMAC_SHA1_96: 60,
 	etypeID.AES128_CTS_HMAC_SHA256_128: 64, etypeID.AES256_CTS_HMAC_SHA384_192: 72,

@@ -19,7 +19,7 @@ import (
 	"github.com/photopush/photopush/internal/summary"
 )
 
-// The bars of DESIGN section 8: processor time against imaging, each size from the source, and how alike the pixels are.
+// The bars, which `make bench` prints: processor time against imaging, each size from the source, and how alike the pixels are.
 const (
 	barRatio = 0.45
 	barPSNR  = 45.0 // dB

@@ -13,7 +13,7 @@ import (
 	"github.com/photopush/photopush/internal/simwin"
 )
 
-// payload is the size of JPEG in the bars of DESIGN section 8, and script that of the longest script.
+// payload is the size of JPEG that every comparison here pushes, and script that of the longest script.
 const (
 	payload = 260 << 10
 	script  = 20_000

@@ -17,7 +17,7 @@ import (
 	photopush "github.com/photopush/photopush"
 )
 
-// TestFaultReasons has a host that answers Create with every fault of the table in facts/winrm.md section 5 and a few more.
+// TestFaultReasons has a host that answers Create with every fault of knownFaults, and a few more.
 func TestFaultReasons(t *testing.T) {
 	reasons := map[photopush.Reason][]uint32{
 		photopush.Denied:              {5, 2147942405, 1314, 1326, 2150859012, 2150859013, 2150859014, 2150859177},

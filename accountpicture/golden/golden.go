@@ -110,7 +110,7 @@ const (
 // User is the SID of {u1} to {u9}.
 func User(n int) string { return fmt.Sprintf("S-1-5-21-1004336348-1177238915-682003330-%d", 1000+n) }
 
-// Standard is the workstation that every start is put on: what ../shared/powershell/windows11.reg makes, without its picture.
+// Standard is the workstation that every start is put on: the registry of a Windows 11 as far as the script reads it, without a picture.
 var Standard = State{Keys: []Key{
 	{`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion`, []Value{
 		{"CurrentBuildNumber", "sz", "22631"}, {"UBR", "dword", "4317"}, {"DisplayVersion", "sz", "23H2"}, {"EditionID", "sz", "Enterprise"},
