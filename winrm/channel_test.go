@@ -69,7 +69,7 @@ func TestCheck(t *testing.T) {
 		"fault":            {actionDelete, fault, 500, "timeout: fault 2150858843 (UNEXPECTED_SELECTORS): gone; the shell or the command is gone there"},
 		"no shell":         {actionCreate, envelope(actionCreate+"Response", id, ""), 200, "unsupported: not an answer of WinRM: a shell was made, but its ShellId is missing"},
 		"no command":       {actionCommand, envelope(actionCommand+"Response", id, shell), 200, "unsupported: not an answer of WinRM: a command was made, but its CommandId is missing"},
-		"500":              {actionCreate, envelope(actionCreate+"Response", id, shell), 500, "unsupported: HTTP status 500 Internal Server Error: " + knownStatus[500].remedy},
+		"500":              {actionCreate, envelope(actionCreate+"Response", id, shell), 500, "unsupported: HTTP status 500 Internal Server Error: " + knownStatus[500].name},
 		"long identifier":  {actionCreate, envelope(actionCreate+"Response", id, strings.Replace(shell, "S<", strings.Repeat("S", maxID+1)+"<", 1)), 200, "unsupported: not an answer of WinRM: the ShellId is no identifier"},
 		"longest":          {actionReceive, envelope(actionReceive+"Response", id, printed(64<<10)), 200, ""},
 		"too much output":  {actionReceive, envelope(actionReceive+"Response", id, printed(64<<10+1)), 200, "script: the command printed more than 65536 bytes (max_output)"},

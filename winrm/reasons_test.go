@@ -100,7 +100,7 @@ func TestStatuses(t *testing.T) {
 			"sign in to ws1.corp.example: unsupported: the WinRM service offers only Negotiate, Kerberos; allow Basic there (winrm/config/service/auth), or choose another auth"},
 		{"401 without anything", hostAnswer{status: 401},
 			"sign in to ws1.corp.example: unsupported: the WinRM service offers nothing; allow Basic there (winrm/config/service/auth), or choose another auth"},
-		{"400", hostAnswer{status: 400}, "open shell on ws1.corp.example: unsupported: HTTP status 400 Bad Request: " + knownStatus[400].remedy},
+		{"400", hostAnswer{status: 400}, "open shell on ws1.corp.example: unsupported: HTTP status 400 Bad Request: " + knownStatus[400].name},
 		{"404", hostAnswer{status: 404}, "open shell on ws1.corp.example: unsupported: HTTP status 404 Not Found: no WinRM service listens there under /wsman"},
 		{"413", hostAnswer{status: 413}, "open shell on ws1.corp.example: unsupported: HTTP status 413 Request Entity Too Large: " + envelope},
 		{"500", hostAnswer{status: 500}, "open shell on ws1.corp.example: unsupported: HTTP status 500 Internal Server Error: " + service},

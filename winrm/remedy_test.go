@@ -18,8 +18,8 @@ func TestRemedies(t *testing.T) {
 		reason photopush.Reason
 		want   string
 	}{
-		"NTLM is not taken":         {ntlm.turnedAway(challenge, false), photopush.Unsupported, "Restrict NTLM: Incoming NTLM traffic"},
-		"Negotiate is not offered":  {ntlm.turnedAway(&answer{status: http.StatusUnauthorized}, false), photopush.Unsupported, "Allow Negotiate there (winrm/config/service/auth)"},
+		"NTLM is not taken":         {ntlm.turnedAway(challenge), photopush.Unsupported, "Restrict NTLM: Incoming NTLM traffic"},
+		"Negotiate is not offered":  {ntlm.turnedAway(&answer{status: http.StatusUnauthorized}), photopush.Unsupported, "Allow Negotiate there (winrm/config/service/auth)"},
 		"a short name":              {short, photopush.DNS, "Correct dNSHostName of the computer object"},
 		"the certificate":           {(&certificateContext{host: testHost}).challenged(nil), photopush.Denied, "map it to a local account (winrm/config/service/certmapping)"},
 		"http to a port of https":   {ask(400), photopush.Unsupported, "transport and port must go together"},
@@ -36,7 +36,8 @@ func TestRemedies(t *testing.T) {
 			t.Errorf("%s: %v: what to do is %q, want %s and %q", name, c.err, got, c.reason, c.want)
 		}
 	}
-	rejected := ntlm.turnedAway(challenge, true)
+	ntlm.shown = true
+	rejected := ntlm.turnedAway(challenge)
 	if got := photopush.Remedy(rejected); got != photopush.Auth.Sentence() {
 		t.Errorf("%v: what to do is %q, want that of the reason", rejected, got)
 	}
