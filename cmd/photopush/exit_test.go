@@ -13,6 +13,7 @@ import (
 
 func TestExitCodes(t *testing.T) {
 	auth := &photopush.Error{Reason: photopush.Auth, Op: "bind", On: "dc1.corp.example"}
+	unusable := &photopush.SecretError{What: "password", Place: photopush.Secret{File: "p"}, Err: errors.New("it is empty")}
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
 	for name, c := range map[string]struct {
@@ -30,6 +31,8 @@ func TestExitCodes(t *testing.T) {
 		"unknown workstation":   {context.Background(), fmt.Errorf("ws1: %w", photopush.ErrUnknownWorkstation), 3, "photopush: ws1: no such workstation\n"},
 		"ambiguous name":        {context.Background(), fmt.Errorf("ws1: %w", directory.ErrAmbiguous), 3, "photopush: ws1: " + directory.ErrAmbiguous.Error() + "\n"},
 		"credential":            {context.Background(), auth, 5, "photopush: bind dc1.corp.example: auth\n"},
+		"no password":           {context.Background(), fmt.Errorf("domain a: %w", unusable), 2, "photopush: domain a: cannot use the password in file p: it is empty; put it there, readable by the account that photopush runs as\n"},
+		"rejected, no password": {context.Background(), errors.Join(unusable, auth), 5, "photopush: " + unusable.Error() + "\nphotopush: bind dc1.corp.example: auth\n"},
 		"no domain controller":  {context.Background(), &photopush.Error{Reason: photopush.Offline, Op: "read", On: "corp.example", Err: photopush.ErrNoDirectory}, 6, "photopush: read corp.example: offline: no domain controller answers\n"},
 		"no KDC":                {context.Background(), &photopush.Error{Reason: photopush.KDC, On: "corp.example"}, 6, "photopush: corp.example: kdc\n"},
 		"rejected, then no one": {context.Background(), errors.Join(auth, photopush.ErrNoDirectory), 5, "photopush: bind dc1.corp.example: auth\nphotopush: no domain controller answers\n"},
