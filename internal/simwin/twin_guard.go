@@ -2,7 +2,6 @@ package simwin
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -82,21 +81,21 @@ func (p *process) safeFolder(path string, bad uint32) error {
 	return nil
 }
 
-// judge says why a folder with this descriptor is unsafe; "" when it is not.
+// judge says why a folder with this descriptor is unsafe, in the script's words; "" when it is not.
 func judge(sddl string, bad uint32) string {
 	sd, err := ParseSDDL(sddl)
 	switch {
 	case err != nil:
 		return "has a descriptor that cannot be read: " + err.Error()
 	case !slices.Contains(insiders, sd.Owner):
-		return "has the owner " + sd.Owner
+		return "is owned by '" + sd.Owner + "'"
 	case sd.NullDACL:
-		return "has no permissions at all"
+		return "is open to everybody"
 	}
 	for _, a := range sd.DACL {
 		allow := a.Kind == Allow || a.Kind == AllowCallback || a.Kind == AllowObject
 		if allow && a.Flags&inheritOnly == 0 && !slices.Contains(insiders, a.SID) && a.Mask&bad != 0 {
-			return fmt.Sprintf("can be changed by %s (%#x)", a.SID, a.Mask)
+			return "can be changed by " + a.SID
 		}
 	}
 	return ""

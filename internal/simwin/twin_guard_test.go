@@ -3,6 +3,8 @@ package simwin
 import (
 	"strings"
 	"testing"
+
+	"github.com/photopush/photopush/accountpicture"
 )
 
 // TestGuard puts a descriptor or a link on the way to our pictures, and pushes.
@@ -93,6 +95,29 @@ func TestGuard(t *testing.T) {
 				t.Errorf("a refused push changed %q", diff)
 			}
 		})
+	}
+}
+
+// TestGuardSays: a person reads the same of the twin's guard as of the script's.
+func TestGuardSays(t *testing.T) {
+	const owned = "$folder is owned by '$($security.Owner)'"
+	for sddl, k := range map[string]struct{ form, sid string }{
+		"O:SYD:P(A;OICI;FA;;;BA)(A;;0x1301bf;;;BU)": {"$folder can be changed by $sid", sidUsers},
+		"O:BUD:P(A;OICI;FA;;;BA)":                   {owned, sidUsers},
+		"D:P(A;OICI;FA;;;BA)":                       {owned, ""},
+		"O:BAD:NO_ACCESS_CONTROL":                   {"$folder is open to everybody", ""},
+	} {
+		if !strings.Contains(accountpicture.Script, `"`+k.form+`"`) {
+			t.Errorf("the script does not say %s", k.form)
+		}
+		m := NewMachine(MachineOptions{})
+		if err := m.MakeFolder(ourPics, sddl); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.NewReplacer("$folder", ourPics, "$($security.Owner)", k.sid, "$sid", k.sid).Replace(k.form)
+		if got := runTwin(t, m, put(userSID, small, 32)...)[0]["message"]; got != want {
+			t.Errorf("with %s it says %q, want %q", sddl, got, want)
+		}
 	}
 }
 
