@@ -22,8 +22,8 @@ type Options struct {
 	Users       map[string]string // passwords by account: name for local ones, CORP\name for a domain's
 	Domain      string            // DNS name of the domain: CORP\svc is then also svc@corp.example
 	NetBIOS     string            // the domain's other name, CORP: whom a ticket names svc@CORP.EXAMPLE, is then CORP\svc
-	Mechanisms  []Mechanism       // how clients may authenticate; nil for Basic alone
-	Offers      []string          // values of WWW-Authenticate in a 401; nil for Windows' Negotiate, Kerberos and Basic. Basic is refused when it is not offered
+	Mechanisms  []Mechanism       // how clients may authenticate; nil for Basic alone, which Windows refuses until it is allowed
+	Offers      []string          // values of WWW-Authenticate in a 401; nil for those of Mechanisms. What is not offered is refused
 	Engine      Engine            // what runs the commands
 	WMI         WMI               // what WMI tells; nil for nothing
 	WMIDenied   []string          // accounts that lack Remote Enable on the namespaces of WMI
@@ -91,11 +91,11 @@ func set[T comparable](field *T, value T) {
 }
 
 func (o Options) complete() Options {
-	if o.Offers == nil {
-		o.Offers = []string{"Negotiate", "Kerberos", `Basic realm="WSMAN"`}
-	}
 	if o.Mechanisms == nil {
 		o.Mechanisms = []Mechanism{NewBasic(o.Host, o.Domain, o.Users)}
+	}
+	if o.Offers == nil {
+		o.Offers = offersOf(o.Mechanisms)
 	}
 	if o.Programs == nil {
 		for _, folder := range []string{"System32", "SysWOW64"} {

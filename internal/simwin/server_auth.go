@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -106,6 +107,14 @@ func (e basicExchange) Accept(credentials string) (account, token string, err er
 func schemeOf(offer string) string {
 	scheme, _, _ := strings.Cut(offer, " ")
 	return strings.ToLower(scheme)
+}
+
+// offersOf is what a 401 offers where those mechanisms are allowed, in Windows' order. The profile for certificates is in no challenge.
+func offersOf(mechanisms []Mechanism) []string {
+	offers := []string{"Negotiate", "Kerberos", `Basic realm="WSMAN"`}
+	return slices.DeleteFunc(offers, func(o string) bool {
+		return !slices.ContainsFunc(mechanisms, func(m Mechanism) bool { return strings.EqualFold(m.Scheme(), schemeOf(o)) })
+	})
 }
 
 // A verdict is what authentication made of a request.

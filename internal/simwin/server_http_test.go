@@ -78,7 +78,7 @@ func TestWhatHTTPSysRefuses(t *testing.T) {
 			if res.Header.Get("Server") != "Microsoft-HTTPAPI/2.0" || res.ContentLength != int64(len(body)) {
 				t.Error(res.Header)
 			}
-			if offers := res.Header["Www-Authenticate"]; k.status == 401 && !slices.Equal(offers, []string{"Negotiate", "Kerberos", `Basic realm="WSMAN"`}) {
+			if offers := res.Header["Www-Authenticate"]; k.status == 401 && !slices.Equal(offers, []string{`Basic realm="WSMAN"`}) {
 				t.Error(offers)
 			}
 		})
@@ -115,6 +115,28 @@ func TestLogons(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Error(got)
+	}
+}
+
+// A 401 offers what can be used, and nothing else.
+func TestOffers(t *testing.T) {
+	basic, negotiate, kerberos := NewBasic("", "", nil), newNegotiation("Negotiate", tokens{}, nil), newNegotiation("Kerberos", tokens{}, nil)
+	for _, k := range []struct {
+		mechanisms []Mechanism
+		override   []string
+		want       []string
+	}{
+		{[]Mechanism{basic, kerberos, negotiate}, nil, []string{"Negotiate", "Kerberos", `Basic realm="WSMAN"`}},
+		{[]Mechanism{negotiate}, nil, []string{"Negotiate"}},
+		{[]Mechanism{NewCertificates(CertificateOptions{}), basic}, nil, []string{`Basic realm="WSMAN"`}},
+		{[]Mechanism{NewCertificates(CertificateOptions{})}, nil, nil},
+		{[]Mechanism{basic}, []string{"CredSSP"}, []string{"CredSSP"}},
+	} {
+		s := start(t, stuck, func(o *Options) { o.Mechanisms, o.Offers = k.mechanisms, k.override })
+		res, _ := post(t, dial(t, s), "POST", "/wsman", "", http.Header{})
+		if got := res.Header["Www-Authenticate"]; res.StatusCode != 401 || !slices.Equal(got, k.want) {
+			t.Errorf("HTTP %d offers %q, want %q", res.StatusCode, got, k.want)
+		}
 	}
 }
 
