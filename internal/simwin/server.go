@@ -24,13 +24,18 @@ type Options struct {
 	NetBIOS     string            // the domain's other name, CORP: whom a ticket names svc@CORP.EXAMPLE, is then CORP\svc
 	Mechanisms  []Mechanism       // how clients may authenticate; nil for Basic alone, which Windows refuses until it is allowed
 	Offers      []string          // values of WWW-Authenticate in a 401; nil for those of Mechanisms. What is not offered is refused
-	Engine      Engine            // what runs the commands
-	WMI         WMI               // what WMI tells; nil for nothing
-	WMIDenied   []string          // accounts that lack Remote Enable on the namespaces of WMI
-	Programs    []string          // full paths that can be started without cmd.exe; nil for cmd.exe and powershell.exe
-	Version     string            // OS part of Identify's ProductVersion; empty for 10.0.22631 SP: 0.0
-	Old         bool              // as Windows 7: no ActivityId in answers, smaller limits
-	Limits      Limits
+	// Administrators are the accounts that belong to the local group Administrators; nil for whoever signs in. Others get fault 5.
+	Administrators []string
+	// FilterTokens is Windows' own default, LocalAccountTokenFilterPolicy 0: over the network no local account but BuiltIn is an administrator.
+	FilterTokens bool
+	BuiltIn      string   // the local account with RID 500; empty for Administrator
+	Engine       Engine   // what runs the commands
+	WMI          WMI      // what WMI tells; nil for nothing
+	WMIDenied    []string // accounts that lack Remote Enable on the namespaces of WMI
+	Programs     []string // full paths that can be started without cmd.exe; nil for cmd.exe and powershell.exe
+	Version      string   // OS part of Identify's ProductVersion; empty for 10.0.22631 SP: 0.0
+	Old          bool     // as Windows 7: no ActivityId in answers, smaller limits
+	Limits       Limits
 	// Piecemeal hands output over in the smallest portions that the recorded answers show: text and line end are Streams of their own, an answer
 	// to Receive has one Stream with output in it, and the end of the process comes in an answer of its own.
 	Piecemeal bool
@@ -102,6 +107,7 @@ func (o Options) complete() Options {
 			o.Programs = append(o.Programs, `C:\Windows\`+folder+`\cmd.exe`, `C:\Windows\`+folder+`\WindowsPowerShell\v1.0\powershell.exe`)
 		}
 	}
+	set(&o.BuiltIn, "Administrator")
 	set(&o.Version, "10.0.22631 SP: 0.0")
 	o.Limits = o.Limits.complete(o.Old)
 	if o.Clock == nil {

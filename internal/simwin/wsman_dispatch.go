@@ -9,6 +9,8 @@ import (
 func (x *call) dispatch() *answer {
 	t, r := x.s.shells, x.request
 	switch {
+	case !x.s.options.permitted(x.verdict.account):
+		return faultAnswer(faultAccessDenied)
 	case r.resource == nsConf && r.action == actionGet:
 		return &answer{action: actionGet + "Response", namespaces: prefixesGet, body: x.s.config()}
 	case strings.HasPrefix(r.resource, resourceWMI):
