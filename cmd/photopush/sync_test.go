@@ -10,7 +10,7 @@ import (
 )
 
 func TestSecondPassWritesNothing(t *testing.T) {
-	c := newCompany(t, lab.Options{Users: 20, Workstations: 10})
+	c := newCompany(t, lab.Options{Users: 20, Workstations: 10, Piecemeal: true})
 	must(t, c, "sync")
 	if n := judge(t, c); n != 18 {
 		t.Errorf("%d pairs are in step, want 18", n)
@@ -28,7 +28,7 @@ func TestSecondPassWritesNothing(t *testing.T) {
 }
 
 func TestVerifyMendsWhatWasTamperedWithAndNothingElse(t *testing.T) {
-	c := newCompany(t, lab.Options{Users: 100, Workstations: 50, Plain: true})
+	c := newCompany(t, lab.Options{Users: 100, Workstations: 50, Plain: true, Piecemeal: true})
 	must(t, c, "sync")
 	before := writes(c)
 	r := must(t, c, "sync", "--verify", "--format", "json")

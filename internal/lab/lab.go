@@ -28,6 +28,7 @@ type Options struct {
 	Users        int          // people, u1001 and on
 	Workstations int          // ws0001 and on
 	Plain        bool         // nothing odd: every workstation on, every photo good
+	Piecemeal    bool         // every second workstation hands output over in pieces, as Windows may; each costs a request
 	WorkPassword string       // what photopush is told to sign in with; empty for the one that the workstations accept
 	Now          time.Time    // when people last signed in, and computers too, is counted from here; zero for the time of Start
 	Log          *slog.Logger // nil for none

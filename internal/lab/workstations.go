@@ -82,7 +82,8 @@ func (c *Company) startWorkstation(ctx context.Context, w *Workstation, i int) e
 	}
 	w.Server, err = simwin.Start(context.WithoutCancel(ctx), simwin.Options{
 		Host: w.Host, Addr: netip.AddrPortFrom(ip, workPort).String(), Certificate: cert, Engine: engine, Domain: DomainName,
-		Users: map[string]string{workAccount: c.workPassword}, Log: c.options.Log,
+		Users: map[string]string{workAccount: c.workPassword}, Administrators: []string{workAccount},
+		Piecemeal: c.options.Piecemeal && i%2 == 1, Log: c.options.Log,
 		OnRequest: c.hook(w, c.options.OnRequest), OnAnswer: c.hook(w, c.options.OnAnswer),
 	})
 	if err == nil && w.Oddity == Off {

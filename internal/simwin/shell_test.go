@@ -280,22 +280,35 @@ func TestPiecemeal(t *testing.T) {
 	}
 }
 
-// Our client puts together what comes in pieces, and the simulated script's answers with it.
+// Our client puts together what comes in pieces, sealed each: a few lines of a script's answer, and more than a pipe holds.
 func TestPiecemealVisit(t *testing.T) {
 	s := start(t, echo, func(o *Options) { plainHTTP(o); withNTLM(t, o); o.Piecemeal = true })
 	session, err := ntlmClient(t, s, "admin", "right").Open(t.Context(), ws1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	input := []byte("{\"verb\":\"inventory\"}\r\n{}\n\nend")
-	if out, err := session.Run(t.Context(), powershell, input); err != nil || string(out.Stdout) != string(input) {
-		t.Errorf("%q, %v", out.Stdout, err)
+	want := 3 + 1 // two to sign in, Create, Delete
+	for _, k := range []struct {
+		input  string
+		pieces int
+	}{
+		{"{\"verb\":\"inventory\"}\r\n{}\n\nend", 5},
+		{strings.Repeat(strings.Repeat("x", 1500)+"\r\n", 60), 120},
+		{strings.Repeat("y", 150_000) + "\n", 2},
+		{"", 0},
+	} {
+		if out, err := session.Run(t.Context(), powershell, []byte(k.input)); err != nil || string(out.Stdout) != k.input {
+			t.Errorf("%d bytes of %d, %v", len(out.Stdout), len(k.input), err)
+		}
+		if want += 3 + k.pieces + 1; s.Stats().Requests != want-1 { // Command, Send and Signal, a Receive for each piece and one for the end
+			t.Errorf("%d requests after %d bytes, want %d", s.Stats().Requests, len(k.input), want-1)
+		}
 	}
 	if err := session.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if st := s.Stats(); st.Requests != 13 {
-		t.Errorf("%d requests, want 13: six Receives", st.Requests)
+	if st := s.Stats(); st.Requests != want || st.Connections != 1 || len(shellOwners(s)) != 0 {
+		t.Errorf("%d requests on %d connections, want %d on 1", st.Requests, st.Connections, want)
 	}
 }
 
