@@ -37,7 +37,7 @@ type CertificateOptions struct {
 
 // Certificates signs clients in by what they show in the TLS handshake. Windows asks for the certificate when it has seen the request, by a
 // renegotiation, or by authentication after the handshake in TLS 1.3; Go's TLS cannot do either, so here every client is asked in the handshake, and
-// may show none.
+// may show none. (How our client is asked later is judged by OpenSSL, in TestRenegotiation.)
 //
 // Whoever is not trusted, not mapped, or mapped with a password that is wrong by now gets 401, as public clients report it ("the specified
 // credentials were rejected by the server"); which of these it is, is not seen on a wire.

@@ -32,8 +32,8 @@ func writePair(t *testing.T, pair tls.Certificate) (cert, key string) {
 	return write("CERTIFICATE", pair.Certificate[0]), write("PRIVATE KEY", der)
 }
 
-// certificateClient is our client with that certificate.
-func certificateClient(t *testing.T, s *Server, pair tls.Certificate) *winrm.Client {
+// certificateClient is our client with that certificate. It reaches every workstation at addr.
+func certificateClient(t *testing.T, addr string, pair tls.Certificate) *winrm.Client {
 	t.Helper()
 	cfg := winrm.DefaultConfig()
 	cfg.Transport, cfg.Auth, cfg.User = "https", "certificate", ""
@@ -43,7 +43,7 @@ func certificateClient(t *testing.T, s *Server, pair tls.Certificate) *winrm.Cli
 		t.Fatal(err)
 	}
 	c, err := winrm.New(cfg, winrm.Options{Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, s.Addr())
+		return new(net.Dialer).DialContext(ctx, network, addr)
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +52,18 @@ func certificateClient(t *testing.T, s *Server, pair tls.Certificate) *winrm.Cli
 	return c
 }
 
+// A versioned mechanism notes the version of TLS that its clients came by.
+type versioned struct {
+	*Certificates
+	version *uint16
+}
+
+func (m versioned) Begin(c *tls.ConnectionState) Exchange {
+	*m.version = c.Version
+	return m.Certificates.Begin(c)
+}
+
+// TestCertificates: our client comes by TLS 1.2, where Windows can ask it for the certificate; see also TestRenegotiation.
 func TestCertificates(t *testing.T) {
 	clients, err := NewCA()
 	if err != nil {
@@ -84,9 +96,11 @@ func TestCertificates(t *testing.T) {
 		{"not allowed", []CertMapping{{Account: "no mechanism"}}, nil, "", 0},
 	} {
 		t.Run(k.name, func(t *testing.T) {
+			var version uint16
 			s := start(t, echo, func(o *Options) {
 				if k.name != "not allowed" {
-					o.Mechanisms = []Mechanism{NewCertificates(CertificateOptions{Roots: clients.Pool(), Users: o.Users, Mappings: k.mappings})}
+					m := NewCertificates(CertificateOptions{Roots: clients.Pool(), Users: o.Users, Mappings: k.mappings})
+					o.Mechanisms = []Mechanism{versioned{m, &version}}
 				}
 			})
 			issuer := clients
@@ -97,7 +111,10 @@ func TestCertificates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			session, err := certificateClient(t, s, pair).Open(t.Context(), photopush.Workstation{Name: "WS1", Host: "ws1.corp.example"})
+			session, err := certificateClient(t, s.Addr(), pair).Open(t.Context(), ws1)
+			if k.name != "not allowed" && version != tls.VersionTLS12 {
+				t.Errorf("our client came by %s, where it cannot be asked after the handshake", tls.VersionName(version))
+			}
 			if k.account == "" {
 				if photopush.ReasonOf(err) != photopush.Denied || s.Stats().Requests != 1 || s.Stats().FailedLogons["admin"] != k.failed {
 					t.Errorf("%v; %+v", err, s.Stats())
