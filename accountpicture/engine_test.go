@@ -14,10 +14,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"unicode/utf16"
 
+	"github.com/photopush/photopush"
 	"github.com/photopush/photopush/accountpicture"
 	"github.com/photopush/photopush/accountpicture/golden"
 	"github.com/photopush/photopush/internal/winelab"
@@ -37,13 +39,23 @@ func (e engine) verbs(t *testing.T, verbs []accountpicture.Verb, overrides ...st
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := e.Run(t.Context(), winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: input, Overrides: overrides})
-	if err != nil {
-		t.Fatal(err)
+	attempt := func(int) photopush.Output {
+		out, err := e.Run(t.Context(), winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: input, Overrides: overrides})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	var out photopush.Output
+	if _, reads := verbs[0].(accountpicture.TakeInventory); reads && len(verbs) == 1 { // which can be asked again
+		said, stderr := answersTo(t, 1, new(atomic.Int32), attempt)
+		out = photopush.Output{Stdout: []byte(strings.Join(said, "")), Stderr: stderr}
+	} else {
+		out = attempt(0)
 	}
 	answers, err := accountpicture.ParseAnswer(out.Stdout)
 	if err != nil {
-		t.Fatalf("%v\nstdout %s\nstderr %s", err, out.Stdout, out.Stderr)
+		t.Fatalf("%v\nexit code %d\nstdout %s\nstderr %s", err, out.ExitCode, out.Stdout, out.Stderr)
 	}
 	return answers
 }
