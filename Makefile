@@ -1,7 +1,7 @@
 # What there is to do:
 #   make build   the program, bin/photopush
 #   make test    everything that CI runs: lint, then all tests with the race detector, real servers included (docs/testing.md)
-#   make fuzz    every fuzz target for two seconds, or FUZZTIME each; part of make test
+#   make fuzz    every fuzz target for two seconds, or FUZZTIME each; make test has one second of it
 #   make bench   the benchmarks, with the ratios that the design sets bars for
 #   make lint    formatting, vet, staticcheck, and whether it builds for Windows
 # Everything works with an empty or missing HOME, without a terminal, and as root or not.
@@ -18,7 +18,7 @@ build:
 test: deps lint
 	$(IN) scripts/with-summary go test -race -count=1 -parallel=8 -timeout=20m ./...
 	$(IN) scripts/with-summary scripts/masterzen go test -race -count=1 -timeout=10m ./...
-	$(IN) scripts/fuzz
+	FUZZTIME=$${FUZZTIME:-1s} $(IN) scripts/fuzz
 
 fuzz:
 	$(IN) scripts/fuzz

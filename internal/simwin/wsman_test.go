@@ -127,3 +127,33 @@ func FuzzParseRequest(f *testing.F) {
 		}
 	})
 }
+
+// TestLongTexts: texts that are taken out of a document before it is parsed are in it afterwards, wherever they stand.
+func TestLongTexts(t *testing.T) {
+	long := strings.Repeat("QUJD", longText/4)
+	many := strings.Repeat("<b>"+long+"</b>", maxTaken+2)
+	for name, x := range map[string]struct{ document, want string }{
+		"alone":              {"<a>" + long + "</a>", long},
+		"beside others":      {"<a>x<c/>" + long + "<c/>" + long + "<c/>&amp;</a>", "x" + long + long + "&"},
+		"in a section":       {"<a><![CDATA[>" + long + "<]]></a>", ">" + long + "<"},
+		"in a comment":       {"<a>1<!-- >" + long + "< -->2</a>", "12"},
+		"with a mark":        {"<a>" + string(firstMark) + "<c/>" + long + "</a>", string(firstMark) + long},
+		"with a reference":   {"<a>&#xE000;<c/>" + long + "</a>", string(firstMark) + long},
+		"not base64":         {"<a>" + long + "-" + "</a>", long + "-"},
+		"short":              {"<a>QUJD</a>", "QUJD"},
+		"more than there is": {"<a>" + many + "y</a>", "y"},
+	} {
+		e, err := parseXML([]byte(x.document))
+		if err != nil || e.text != x.want {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, kid := range e.kids {
+			if kid.name == "b" && kid.text != long {
+				t.Errorf("%s: an element with %d bytes", name, len(kid.text))
+			}
+		}
+	}
+	if _, err := parseXML([]byte(`<a b=">` + long + `<"/>`)); err == nil {
+		t.Error("a tag in an attribute")
+	}
+}

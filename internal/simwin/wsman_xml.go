@@ -64,9 +64,10 @@ func (n *element) attr(name string) (string, bool) {
 
 // parseXML reads one document. DTDs and processing instructions are refused (SOAP 1.2 part 1, section 5).
 func parseXML(text []byte) (*element, error) {
+	text, taken := takeLong(text)
 	d := xml.NewDecoder(bytes.NewReader(text))
 	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // the text is UTF-8 by now
-	b := builder{}
+	b := builder{taken: taken}
 	for {
 		t, err := d.Token()
 		if err == io.EOF {
@@ -81,10 +82,60 @@ func parseXML(text []byte) (*element, error) {
 	}
 }
 
+// Encoding/xml goes through texts byte by byte, which a thousand workstations in one process feel: input of a command is hundreds of kilobytes of
+// base64. Such texts are taken out before, and a character for private use stands for each.
+const (
+	longText  = 4 << 10
+	maxTaken  = 32
+	firstMark = '\uE000' // and those after it, which have the same first two bytes
+)
+
+var inBase64 = func() (in [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") {
+		in[c] = true
+	}
+	return in
+}()
+
+// takeLong takes long runs of base64 that stand between two tags out of a document; one that has a mark already, or may have one, is left as it is.
+func takeLong(text []byte) (short []byte, taken [][]byte) {
+	if len(text) < longText || bytes.Contains(text, []byte(string(firstMark))[:2]) || bytes.Contains(text, []byte("&#")) {
+		return text, nil
+	}
+	for rest := text; ; {
+		at := bytes.IndexByte(rest, '>') + 1
+		end := at
+		for end < len(rest) && inBase64[rest[end]] {
+			end++
+		}
+		switch {
+		case at == 0 || len(taken) == maxTaken:
+			return append(short, rest...), taken
+		case end-at >= longText && end < len(rest) && rest[end] == '<':
+			short = utf8.AppendRune(append(short, rest[:at]...), firstMark+rune(len(taken)))
+			taken = append(taken, rest[at:end])
+		default:
+			short = append(short, rest[:end]...)
+		}
+		rest = rest[end:]
+	}
+}
+
+// putBack puts what was taken out of a text in again.
+func (b *builder) putBack(text []byte) string {
+	for i, long := range b.taken {
+		if mark := []byte(string(firstMark + rune(i))); bytes.Contains(text, mark) {
+			text = bytes.ReplaceAll(text, mark, long)
+		}
+	}
+	return string(text)
+}
+
 type builder struct {
 	root  *element
 	open  []*element
 	texts [][]byte
+	taken [][]byte
 	count int
 }
 
@@ -94,7 +145,7 @@ func (b *builder) add(t xml.Token) error {
 		return b.start(t)
 	case xml.EndElement:
 		last := len(b.open) - 1
-		b.open[last].text = string(b.texts[last])
+		b.open[last].text = b.putBack(b.texts[last])
 		b.open, b.texts = b.open[:last], b.texts[:last]
 	case xml.CharData:
 		if len(b.open) > 0 {
