@@ -19,6 +19,8 @@ type Inventory struct {
 	ProgramFiles string    // 64-bit Program Files, e.g. C:\Program Files
 	FreeBytes    int64     // on the drive of ProgramFiles; -1 when it could not be read
 	DefaultTile  bool      // policy UseDefaultTile: Windows ignores account pictures
+	UsersACL     string    // owner and DACL (SDDL) of the key that holds all users' keys; empty where it is missing or could not be read
+	OtherKeys    int       // keys in it whose name is no account's SID
 	Profiles     []Profile
 	Accounts     []Account
 }
@@ -51,11 +53,16 @@ const StateAbsent = "absent"
 
 // An Account is the picture of one user on one workstation: registry values and our files.
 type Account struct {
-	SID    SID
-	State  string  // names the Image values exactly; StateAbsent without a key. Changing verbs carry it back.
-	Values []Value // Image values, in the order of their names in accountpicture
-	Files  []File  // files in our folder of this user
-	Error  string  // HRESULT and place when the key or folder could not be read, e.g. 0x80070005; then nothing is believed
+	SID     SID
+	State   string    // names the Image values exactly; StateAbsent without a key. Changing verbs carry it back.
+	Values  []Value   // Image values, in the order of their names in accountpicture
+	Files   []File    // files in our folder of this user
+	ACL     string    // owner and DACL (SDDL) of his key; empty without one or where it could not be read
+	Changed time.Time // when the newest file was written that his values name and that is not ours; zero for none
+	Saved   string    // the state that is kept there of before our first write; empty for none
+	Earlier int       // how many of the values kept there name a file that still exists: they could be put back
+	Journal bool      // a run was ended while it had changed the permissions of his key; the next one undoes that
+	Error   string    // HRESULT and place when the key or folder could not be read, e.g. 0x80070005; then nothing is believed
 }
 
 // A Value is one Image value of the registry.

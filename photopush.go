@@ -86,15 +86,33 @@ type Pair struct {
 	Workstation GUID
 	User        SID
 	Want        Want
-	Have        string    // digest of the picture set that was read back, value by value and file by file; empty for none of ours
+	Have        string    // digest of the picture set that was read back, value by value and file by file, or one of the words below
 	Reason      Reason    // why Have is not Want; empty while it is, or while nobody has tried yet
 	Detail      string    // one sentence to Reason
 	Since       time.Time // since when Have is not Want; zero while it is
 	Original    []Value   // the values before our first write; nil before it
+	Held        time.Time // since when an administrator wants no picture of ours there; zero where he does not
 }
 
+// What Have is where it is no digest.
+const (
+	HaveNothing     = ""            // neither a value nor a file of ours
+	HaveOther       = "other"       // a picture that is not ours, and nothing of ours
+	HaveOverwritten = "overwritten" // a picture that is not ours, at least in part, and something of ours
+	HavePart        = "part"        // something of ours that is no complete picture set, and nothing of others
+	HaveUnknown     = "unknown"     // it could not be read
+)
+
 // InStep tells whether nothing is to be done for the pair.
-func (p Pair) InStep() bool { return p.Want == Leave || p.Want.Digest() == p.Have }
+func (p Pair) InStep() bool {
+	switch p.Want {
+	case Leave:
+		return true
+	case Absent:
+		return p.Have == HaveNothing || p.Have == HaveOther
+	}
+	return p.Have == string(p.Want)
+}
 
 // A Want is what a pair should have: the digest of a picture set, Absent, or Leave.
 type Want string
@@ -126,7 +144,18 @@ type Claim struct {
 type Visit struct {
 	Workstation Workstation
 	Inventory   *Inventory // to plan from; nil when nothing is known, or when the workstation is to be looked at anew
+	Only        SID        // nobody else's picture is touched; empty for everybody's
+	Order       Order      // what an administrator asked for the user Only; empty: what is wanted
+	DryRun      bool       // tell what would be done (Outcome.Steps), and change nothing
 }
+
+// An Order is what an administrator asks for one user, whatever is wanted for him.
+type Order string
+
+const (
+	Remove  Order = "remove"  // no picture of ours: what was there before comes back, where something is kept
+	Restore Order = "restore" // what was there before us, and nothing is done where nothing of it is left
+)
 
 // An Outcome is what a visit found and did; only what was read back counts.
 type Outcome struct {
@@ -138,8 +167,18 @@ type Outcome struct {
 	Pairs       []Pair     // every pair the visit looked at, with Have as read back
 	Unread      bool       // something may have been changed that was not read back: do not plan from what is stored
 	Pushed      []SID      // users whose picture set was put there and read back
-	Reason      Reason     // why the visit failed as a whole; empty when it did not
-	Err         error      // the error behind Reason
+	Removed     []SID      // users of whom nothing of ours is there any more, as was read back
+	Overwritten []Overwrite
+	Steps       []string // what a dry run would do, in words
+	Reason      Reason   // why the visit failed as a whole; empty when it did not
+	Err         error    // the error behind Reason
+}
+
+// An Overwrite is a picture of ours that somebody else has replaced since it was read back last: the user, a Microsoft account, another tool.
+type Overwrite struct {
+	User    SID
+	Values  []Value   // those that are not ours
+	Changed time.Time // when the newest of their files was written; zero where that is not known
 }
 
 // An Output is what a command on a workstation printed.

@@ -10,6 +10,7 @@ type UserRecord struct {
 	PhotoReason Reason    // NoPhoto or BadPhoto where Digest is empty
 	PhotoDetail string    // one sentence to PhotoReason
 	GoneSince   time.Time // when a complete read of his domain missed him first; zero while he is there
+	Held        time.Time // since when an administrator wants no picture of ours for him anywhere; zero where he does not
 }
 
 // A WorkstationRecord is a workstation with what is known of its visits. Times are UTC; zero where it has not happened.

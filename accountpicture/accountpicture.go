@@ -7,24 +7,19 @@
 package accountpicture
 
 import (
-	_ "embed"
 	"slices"
 	"strconv"
 )
 
-// Script is the script that workstations execute, to its last line #end-of-script: ASCII, the same bytes for every workstation.
-//
-//go:embed script.ps1
-var Script string
-
-// bootstrap reads standard input, and executes what it finds there up to the line #end-of-script with the rest as its argument. It
-// contains no double quote. It answers for itself, with plain output, where the language is constrained (in which no method can be
-// called), and where the script does not parse or is blocked.
-const bootstrap = `$ErrorActionPreference='Stop';$l=[string[]]@($input);` +
+// bootstrap reads standard input, and executes the two blocks of the script that it finds there, up to the lines #end-of-common and #end-of-script;
+// the rest of the input is in $lines from $next on. It contains no double quote. It answers for itself, with plain output, where the language is
+// constrained (in which no method can be called), and where a block does not parse or is blocked.
+const bootstrap = `$ErrorActionPreference='Stop';$lines=[string[]]@($input);` +
 	`$a='#photopush-answer','{~verb~:~start~,~ok~:false,~reason~:~REASON~,~hresult~:0,~where~:~bootstrap~,~message~:~TEXT~}','#end-of-answer';` +
 	`if($ExecutionContext.SessionState.LanguageMode -ne 'FullLanguage'){$a -creplace 'REASON','constrained_language' -creplace 'TEXT','PowerShell is in constrained language mode' -creplace '~',[char]34;exit 0};` +
-	`$n=[array]::IndexOf($l,'#end-of-script');` +
-	`try{if($n -lt 0){throw 'no-script'};& ([scriptblock]::Create($l[0..$n] -join [char]10)) $l ($n+1)}` +
+	`$n=[array]::IndexOf($lines,'#end-of-common');$next=[array]::IndexOf($lines,'#end-of-script')+1;` +
+	`try{if($n -lt 0 -or $n+1 -ge $next){throw 'no-script'};` +
+	`. ([scriptblock]::Create($lines[0..$n] -join [char]10));& ([scriptblock]::Create($lines[($n+1)..($next-1)] -join [char]10))}` +
 	`catch{$a -creplace 'REASON','script' -creplace 'TEXT',($_.FullyQualifiedErrorId -creplace '[^A-Za-z0-9.,_-]','') -creplace '~',[char]34;exit 3}`
 
 // CommandLine starts the script's engine on a workstation; the script and its verbs go to its standard input. The path is that of

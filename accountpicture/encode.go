@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -16,9 +17,13 @@ func Encode(verbs []Verb) ([]byte, error) {
 	if len(verbs) == 0 {
 		return nil, errors.New("encode verbs: there is none")
 	}
+	script, err := scriptOf(verbs)
+	if err != nil {
+		return nil, err
+	}
 	var errs []error
 	var b strings.Builder
-	b.WriteString(Script)
+	b.WriteString(script.Text)
 	for i, v := range verbs {
 		lines, err := v.lines()
 		if err != nil {
@@ -34,6 +39,16 @@ func Encode(verbs []Verb) ([]byte, error) {
 		return nil, errors.Join(errs...)
 	}
 	return []byte(b.String()), nil
+}
+
+// scriptOf is the first script that knows all the verbs.
+func scriptOf(verbs []Verb) (Script, error) {
+	for _, s := range Scripts {
+		if !slices.ContainsFunc(verbs, func(v Verb) bool { return !s.Knows(v.Name()) }) {
+			return s, nil
+		}
+	}
+	return Script{}, errors.New("encode verbs: no script knows them all")
 }
 
 // base64Lines are the lines after put_file, with the dot that ends them.

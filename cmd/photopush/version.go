@@ -30,7 +30,7 @@ type version struct {
 
 func (c *versionCommand) Run(_ context.Context, a *app) error {
 	v := version{Version: "(devel)", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Script: fmt.Sprintf("%x", sha256.Sum256([]byte(accountpicture.Script)))}
+		Script: fmt.Sprintf("%x", sha256.Sum256([]byte(accountpicture.PushScript.Text)))}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		v.fill(info)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/photopush/photopush/accountpicture"
@@ -71,7 +72,7 @@ func (m *Machine) Run(ctx context.Context, commandLine string, stdin io.Reader, 
 	if script == "" {
 		return exitCaught, writeAnswers(stdout, "\r\n", []object{startAnswer("script", "no-script")})
 	}
-	if script != strings.ReplaceAll(accountpicture.Script, "\r\n", "\n") {
+	if !slices.ContainsFunc(accountpicture.Scripts, func(s accountpicture.Script) bool { return s.Text == script }) {
 		return exitError, say(stderr, "ParserError: the script is not ours, byte for byte")
 	}
 	p.verbs = readVerbs(lines)
