@@ -211,7 +211,7 @@ func TestEncode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, ok := strings.CutPrefix(string(got), Script)
+	text, ok := strings.CutPrefix(string(got), PushScript.Text)
 	lines := strings.Split(text, "\n")
 	if !ok || len(lines) != 8 || len(lines[2]) != 4096 {
 		t.Fatalf("%d lines after the script (%v), the first of base64 has %d characters", len(lines), ok, len(lines[2]))

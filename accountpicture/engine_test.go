@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,8 +73,10 @@ const reset = `[-HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Ac
 // seed puts the workstation into a start, but for what an override plays.
 func (e engine) seed(t *testing.T, s golden.State) {
 	t.Helper()
-	if err := os.RemoveAll(e.HostPath(golden.Home)); err != nil {
-		t.Fatal(err)
+	for _, path := range []string{golden.Home, golden.Public} {
+		if err := os.RemoveAll(e.HostPath(path)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var reg strings.Builder
 	reg.WriteString(reset)
@@ -93,13 +96,16 @@ func (e engine) seed(t *testing.T, s golden.State) {
 	}
 	e.Import(t, reg.String())
 	for _, f := range s.Files {
+		if strings.HasPrefix(f.Path, golden.Public) {
+			if err := os.MkdirAll(filepath.Dir(e.HostPath(f.Path)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if err := os.WriteFile(e.HostPath(f.Path), f.Content, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for key, sddl := range s.KeyDescriptors {
-		e.setKeyDescriptor(t, key, sddl)
-	}
+	e.setKeyDescriptors(t, s.KeyDescriptors)
 }
 
 func writeKey(reg *strings.Builder, k golden.Key) {
@@ -146,21 +152,36 @@ func commas(b []byte) string {
 	return strings.Join(parts, ",")
 }
 
-// setKeyDescriptor changes the DACL of a key, as an administrator of the workstation would.
-func (e engine) setKeyDescriptor(t *testing.T, key, sddl string) {
+// setKeyDescriptors changes the DACLs of keys, as an administrator of the workstation would, those of keys below others first; it gives what
+// they were.
+func (e engine) setKeyDescriptors(t *testing.T, sddl map[string]string) (before map[string]string) {
 	t.Helper()
-	path, _ := strings.CutPrefix(key, `HKLM\`)
-	command := fmt.Sprintf(`powershell -Command "`+
-		`$k=[Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine','Registry64').OpenSubKey('%s',[Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree,[Security.AccessControl.RegistryRights]'ChangePermissions, ReadPermissions');`+
-		`$s=[Security.AccessControl.RegistrySecurity]::new();$s.SetSecurityDescriptorSddlForm('%s','Access');$k.SetAccessControl($s);'done'"`,
-		path, sddl[strings.Index(sddl, "D:"):])
-	out, err := e.Run(t.Context(), winelab.Run{CommandLine: command})
+	before = map[string]string{}
+	if len(sddl) == 0 {
+		return before
+	}
+	const one = `$k=$h.OpenSubKey('%s',[Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree,[Security.AccessControl.RegistryRights]'ChangePermissions, ReadPermissions');` +
+		`if($k){'%[1]s='+$k.GetAccessControl('Owner, Access').GetSecurityDescriptorSddlForm('Owner, Access');$s=[Security.AccessControl.RegistrySecurity]::new();$s.SetSecurityDescriptorSddlForm('%[2]s','Access');$k.SetAccessControl($s)};`
+	command := `powershell -Command "$h=[Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine','Registry64');`
+	keys := slices.Sorted(maps.Keys(sddl))
+	slices.Reverse(keys)
+	for _, key := range keys {
+		path, _ := strings.CutPrefix(key, `HKLM\`)
+		command += fmt.Sprintf(one, path, sddl[key][strings.Index(sddl[key], "D:"):])
+	}
+	out, err := e.Run(t.Context(), winelab.Run{CommandLine: command + `'done'"`})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.TrimSpace(string(out.Stdout)) != "done" {
-		t.Fatalf("change the DACL of %s: %s%s", key, out.Stdout, out.Stderr)
+	lines := strings.Fields(strings.ReplaceAll(string(out.Stdout), " ", "?"))
+	if len(lines) == 0 || lines[len(lines)-1] != "done" {
+		t.Fatalf("change DACLs: %s%s", out.Stdout, out.Stderr)
 	}
+	for _, line := range lines[:len(lines)-1] {
+		path, text, _ := strings.Cut(line, "=")
+		before[`HKLM\`+path] = text
+	}
+	return before
 }
 
 // overrideText are functions in place of the script's own: descriptors and links as the states have them, effects that fail. Where there

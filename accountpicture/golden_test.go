@@ -3,6 +3,7 @@
 package accountpicture_test
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -76,7 +77,7 @@ func grouped(pairs []golden.Pair) [][]golden.Pair {
 	var groups [][]golden.Pair
 	for _, p := range pairs {
 		i := slices.IndexFunc(groups, func(g []golden.Pair) bool {
-			return alike(p.Start, g[0].Start) && alike(p.Start, p.End) && alike(g[0].Start, g[0].End)
+			return p.Script() == g[0].Script() && alike(p.Start, g[0].Start) && alike(p.Start, p.End) && alike(g[0].Start, g[0].End)
 		})
 		if i < 0 {
 			groups = append(groups, nil)
@@ -96,17 +97,21 @@ func alike(a, b golden.State) bool {
 }
 
 // oneAfterTheOther stands for the bootstrap where several inputs follow the script, parted by a line.
-const oneAfterTheOther = `powershell -NoProfile -NonInteractive -Command "$ErrorActionPreference='Stop';$l=[string[]]@($input);$n=[array]::IndexOf($l,'#end-of-script');` +
-	`$s=[scriptblock]::Create($l[0..$n] -join [char]10);$v=@();$case=0;foreach($x in $l[($n+1)..($l.Count-1)]){if($x -cne '` + parting + `'){$v+=$x}else{& $s ([string[]](@($l[0..$n])+$v)) ($n+1);$v=@();$case++}}"`
+const oneAfterTheOther = `powershell -NoProfile -NonInteractive -Command "$ErrorActionPreference='Stop';$l=[string[]]@($input);` +
+	`$c=[array]::IndexOf($l,'#end-of-common');$n=[array]::IndexOf($l,'#end-of-script');$v=@();$case=0;` +
+	`$common=[scriptblock]::Create($l[0..$c] -join [char]10);$own=[scriptblock]::Create($l[($c+1)..$n] -join [char]10);` +
+	`foreach($x in $l[($n+1)..($l.Count-1)]){if($x -cne '` + parting + `'){$v+=$x}else{$lines=[string[]]$v;$next=0;. $common;& $own;$v=@();$case++}}"`
 
 const parting = "#next-input"
 
 // pairs runs pairs that start alike, in one process, and notes the names of those that the engine answered completely.
 func (e engine) pairs(t *testing.T, pairs []golden.Pair, answered *sync.Map, again *atomic.Int32) {
 	answers, stderr := answersTo(t, len(pairs), again, func(from int) photopush.Output { return e.attempt(t, pairs[from:]) })
+	open := map[string]string{} // so that the keys can be read back
 	for key := range pairs[0].Start.KeyDescriptors {
-		e.setKeyDescriptor(t, key, "D:P(A;OICI;KA;;;BA)") // so that it can be read back
+		open[key] = "D:P(A;OICI;KA;;;BA)"
 	}
+	descriptors := e.setKeyDescriptors(t, open)
 	folders, files := e.tree(t)
 	keys := e.keys(t)
 	for i, p := range pairs {
@@ -122,7 +127,7 @@ func (e engine) pairs(t *testing.T, pairs []golden.Pair, answered *sync.Map, aga
 			if err := p.CheckAnswer([]byte(answers[i])); err != nil {
 				t.Error(err)
 			}
-			if err := p.CheckEnd(keys, folders, files); err != nil {
+			if err := errors.Join(p.CheckEnd(keys, folders, files), p.CheckDescriptors(descriptors)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -145,9 +150,9 @@ func (e engine) attempt(t *testing.T, pairs []golden.Pair) photopush.Output {
 	for _, path := range start.Held {
 		defer e.hold(t, path)()
 	}
-	run := winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: []byte(accountpicture.Script + pairs[0].Input), Overrides: overrides}
+	run := winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: []byte(scriptText(pairs[0]) + pairs[0].Input), Overrides: overrides}
 	if len(pairs) > 1 {
-		run.CommandLine, run.Stdin = oneAfterTheOther, []byte(accountpicture.Script)
+		run.CommandLine, run.Stdin = oneAfterTheOther, []byte(scriptText(pairs[0]))
 		for _, p := range pairs {
 			run.Stdin = append(run.Stdin, p.Input+parting+"\n"...)
 		}
@@ -157,6 +162,12 @@ func (e engine) attempt(t *testing.T, pairs []golden.Pair) photopush.Output {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// scriptText is that of the script that a pair is for.
+func scriptText(p golden.Pair) string {
+	i := slices.IndexFunc(accountpicture.Scripts, func(s accountpicture.Script) bool { return s.Name == p.Script() })
+	return accountpicture.Scripts[i].Text
 }
 
 // answersTo are the answers to n inputs. attempt runs those from one on, each time from their start. On a busy machine Wine may end the engine

@@ -19,19 +19,21 @@ import (
 )
 
 func TestScriptText(t *testing.T) {
-	s := accountpicture.Script
-	if len(s) >= 20_000 { // Windows logs a script block of that size in pieces (event 4104)
-		t.Errorf("the script has %d bytes, want less than 20,000", len(s))
-	}
-	if i := strings.IndexFunc(s, func(r rune) bool { return r > '~' || r < ' ' && r != '\n' }); i >= 0 {
-		t.Errorf("byte %d of the script is no ASCII text", i)
-	}
-	if !strings.HasSuffix(s, "\n#end-of-script\n") || strings.Count(s, "#end-of-script") != 1 {
-		t.Error("the script does not end with its one line #end-of-script")
-	}
-	for _, effect := range []string{"Enter-Lock", "New-SecureFolder", "Write-PictureFile", "New-PictureKey", "Set-PictureValue", "Remove-PictureFile", "Get-PathSddl", "Get-PathAttributes"} {
-		if n := strings.Count(s, "\nfunction "+effect+"("); n != 1 {
-			t.Errorf("the function %s is there %d times", effect, n)
+	for _, script := range accountpicture.Scripts {
+		common, own, ok := strings.Cut(script.Text, "\n#end-of-common\n")
+		if !ok || !strings.HasSuffix(own, "\n#end-of-script\n") || strings.Count(script.Text, "#end-of-script") != 1 || strings.Count(script.Text, "#end-of-common") != 1 {
+			t.Errorf("%s has not two blocks with one last line each", script.Name)
+		}
+		for name, block := range map[string]string{"common": common, script.Name: own} {
+			if len(block) >= 20_000 { // Windows logs a script block of that size in pieces (event 4104)
+				t.Errorf("the block %s has %d bytes, want less than 20,000", name, len(block))
+			}
+			if lines := strings.Count(block, "\n"); lines > 400 {
+				t.Errorf("the block %s has %d lines, want at most 400", name, lines)
+			}
+			if i := strings.IndexFunc(block, func(r rune) bool { return r > '~' || r < ' ' && r != '\n' }); i >= 0 {
+				t.Errorf("byte %d of the block %s is no ASCII text", i, name)
+			}
 		}
 	}
 	line := accountpicture.CommandLine
@@ -40,18 +42,40 @@ func TestScriptText(t *testing.T) {
 	}
 }
 
-// TestEffectsAreTheOnlyOnes looks for calls that change something outside the six effects.
+// effects are the functions that change something, docs/script.md, by the scripts that have them.
+var effects = map[string][]string{
+	"push":   {"New-SecureFolder", "Write-NewFile", "Move-OwnFile", "Remove-OwnFile", "Remove-OwnFolder", "New-PictureKey", "Set-PictureValue", "Set-KeyDacl"},
+	"repair": {"New-SecureFolder", "Write-NewFile", "Move-OwnFile", "Remove-OwnFile", "Remove-OwnFolder", "New-PictureKey", "Set-PictureValue", "Set-KeyDacl", "Remove-PictureKey", "Remove-PictureValue", "Set-KeyOwner"},
+}
+
+// TestEffectsAreTheOnlyOnes looks for calls that change something outside the effects; the script that only reads has none.
 func TestEffectsAreTheOnlyOnes(t *testing.T) {
-	_, rest, ok := strings.Cut(accountpicture.Script, "# ---- Effects")
-	effects, rest, ok2 := strings.Cut(rest, "\n# ---- ")
-	if !ok || !ok2 || !strings.Contains(effects, "CreateDirectory") {
-		t.Fatal("the section of the effects is not where it was")
-	}
 	changing := regexp.MustCompile(`(?i)[.:](Create|Set|Delete|Move|Copy|Replace|Write|Append)[A-Za-z]*\(|'(CreateNew|OpenOrCreate|Write|ReadWrite)'`)
-	harmless := []string{".Replace(", ":Create(", ":Replace(", ".Write("} // of text, of a hash, of standard output
-	for _, call := range changing.FindAllString(rest, -1) {
-		if !slices.Contains(harmless, call) {
-			t.Errorf("%s stands outside the effects", call)
+	// of text, of a hash, of standard output, of a descriptor in memory
+	harmless := []string{".Replace(", ":Create(", ":Replace(", ".Write(", ".SetSecurityDescriptorSddlForm(", ".SetAccessRuleProtection("}
+	function := regexp.MustCompile(`(?m)^function ([A-Za-z-]+)\(`)
+	for _, script := range accountpicture.Scripts {
+		var inside, outside string
+		for i, section := range strings.Split(script.Text, "\n# ---- ") {
+			if i > 0 && strings.HasPrefix(section, "Effects") {
+				inside += section
+			} else {
+				outside += section
+			}
+		}
+		var found []string
+		for _, m := range function.FindAllStringSubmatch(inside, -1) {
+			found = append(found, m[1])
+		}
+		want := slices.Sorted(slices.Values(effects[script.Name]))
+		if slices.Sort(found); !slices.Equal(found, want) {
+			t.Errorf("%s has the effects %q, want %q", script.Name, found, want)
+		}
+		outside = strings.Replace(outside, "[IO.File]::Open($path, $mode, 'ReadWrite', 'None')", "", 1) // the lock
+		for _, call := range changing.FindAllString(outside, -1) {
+			if !slices.Contains(harmless, call) {
+				t.Errorf("%s stands outside the effects of %s", call, script.Name)
+			}
 		}
 	}
 }
@@ -67,12 +91,14 @@ func TestOnEngine(t *testing.T) {
 }
 
 func (e engine) testCheck(t *testing.T) {
-	file, err := filepath.Abs("script.ps1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if findings := e.Check(t, file); findings != "" {
-		t.Error(findings)
+	for _, script := range accountpicture.Scripts {
+		file := filepath.Join(t.TempDir(), script.Name+".ps1")
+		if err := os.WriteFile(file, []byte(script.Text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if findings := e.Check(t, file); findings != "" {
+			t.Error(findings)
+		}
 	}
 	line := strings.TrimSuffix(accountpicture.CommandLine, `"`)
 	bootstrap := filepath.Join(t.TempDir(), "bootstrap.ps1")
@@ -94,10 +120,11 @@ func (e engine) testBootstrap(t *testing.T) {
 		message string
 		code    uint32
 	}{
-		"constrained language": {accountpicture.Script + "inventory\n", []string{"PSHOST_LANGUAGE=constrained"}, photopush.ConstrainedLanguage, "PowerShell is in constrained language mode", 0},
+		"constrained language": {accountpicture.ReadScript.Text + "inventory\n", []string{"PSHOST_LANGUAGE=constrained"}, photopush.ConstrainedLanguage, "PowerShell is in constrained language mode", 0},
 		"no input":             {"", nil, photopush.Script, "no-script", 3},
-		"cut script":           {accountpicture.Script[:5000], nil, photopush.Script, "no-script", 3},
-		"no PowerShell":        {"if (\n#end-of-script\ninventory\n", nil, photopush.Script, "ParseException", 3},
+		"cut script":           {accountpicture.ReadScript.Text[:5000], nil, photopush.Script, "no-script", 3},
+		"no own block":         {strings.Replace(accountpicture.ReadScript.Text, "#end-of-common", "#end", 1), nil, photopush.Script, "no-script", 3},
+		"no PowerShell":        {"if (\n#end-of-common\n1\n#end-of-script\ninventory\n", nil, photopush.Script, "ParseException", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := e.Run(t.Context(), winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: []byte(test.stdin), Env: test.env})

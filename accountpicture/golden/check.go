@@ -36,11 +36,60 @@ func (p Pair) CheckAnswer(stdout []byte) error {
 		if err != nil {
 			return fmt.Errorf("the pair's answer %d: %w: %s", i+1, err, p.Answer[i])
 		}
-		if !reflect.DeepEqual(g, w) {
+		if !same(g, w) {
 			return fmt.Errorf("answer %d is\n%s\nwant\n%s", i+1, asJSON(g), asJSON(w))
 		}
 	}
 	return nil
+}
+
+// same compares an answer, or a part of it, with the pair's.
+func same(got, want any) bool {
+	switch w := want.(type) {
+	case map[string]any:
+		g, ok := got.(map[string]any)
+		if !ok || len(g) != len(w) {
+			return false
+		}
+		for name, member := range w {
+			if other, ok := g[name]; !ok || !same(other, member) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		g, ok := got.([]any)
+		return ok && slices.EqualFunc(g, w, same)
+	case string:
+		g, isText := got.(string)
+		return w == "*" || g == w || isText && sddlForm.MatchString(w) && sameSDDL(g, w)
+	}
+	return reflect.DeepEqual(got, want)
+}
+
+// CheckDescriptors says how the DACLs of keys, by path, differ from what they must be.
+func (p Pair) CheckDescriptors(got map[string]string) error {
+	for path, sddl := range p.Descriptors() {
+		if !sameSDDL(got[path], sddl[strings.Index(sddl, "D:"):]) {
+			return fmt.Errorf("the descriptor of %s is %q, want %q", path, got[path], sddl)
+		}
+	}
+	return nil
+}
+
+// Descriptors are those that keys which the start describes must have in the end: what it was, unless the end says otherwise. A key that is
+// gone by then has none.
+func (p Pair) Descriptors() map[string]string {
+	want := map[string]string{}
+	for path, sddl := range p.Start.KeyDescriptors {
+		if now, ok := p.End.KeyDescriptors[path]; ok {
+			sddl = now
+		}
+		if path == UsersKey || slices.ContainsFunc(p.End.Keys, func(k Key) bool { return k.Path == path }) {
+			want[path] = sddl
+		}
+	}
+	return want
 }
 
 // masked is an answer without what is not compared.

@@ -16,6 +16,7 @@ import (
 // An expansion replaces what stands in braces, and reads states. Its first error stays.
 type expansion struct {
 	start, end State
+	values     *[]Value // of the key that was named last
 	err        error
 }
 
@@ -26,7 +27,7 @@ func (x *expansion) fail(format string, args ...any) {
 }
 
 var (
-	braces = regexp.MustCompile(`\{(u[1-9]|users|home|pictures|0x[0-9a-fA-F]{8}|(name|length|sha|base64|state|state-after|values|values-after|user) [a-z]+[0-9]+( [0-9]+)?)\}`)
+	braces = regexp.MustCompile(`\{(u[1-9]|users|home|pictures|public|quiet|0x[0-9a-fA-F]{8}|(name|length|sha|base64|state|state-after|values|values-after|saved|saved-after|user) [a-z]+[0-9]+( [0-9]+)?)\}`)
 	word   = regexp.MustCompile(`\A([a-z]+)([0-9]+)\z`)
 )
 
@@ -40,6 +41,10 @@ func (x *expansion) expand(text string) string {
 			return Home
 		case what == "pictures":
 			return Pictures
+		case what == "public":
+			return Public
+		case what == "quiet":
+			return `"rung":"plain","before":"","after":""`
 		case strings.HasPrefix(what, "0x"):
 			n, _ := strconv.ParseUint(what[2:], 16, 32)
 			return strconv.FormatUint(n, 10)
@@ -71,8 +76,29 @@ func (x *expansion) with(what, rest string) string {
 		return asJSON(valuesOf(x.start, user))
 	case "values-after":
 		return asJSON(valuesOf(x.end, user))
+	case "saved":
+		return x.start.saved(user)
+	case "saved-after":
+		return x.end.saved(user)
 	}
-	return asJSON(map[string]any{"sid": user, "state": stateOf(x.start, user), "values": valuesOf(x.start, user), "files": filesOf(x.start, user), "error": ""})
+	return asJSON(x.user(user))
+}
+
+// user is the entry of a user in an inventory of the start.
+func (x *expansion) user(sid string) map[string]any {
+	u := map[string]any{"sid": sid, "state": stateOf(x.start, sid), "values": valuesOf(x.start, sid), "files": filesOf(x.start, sid), "acl": "*", "changed": "*",
+		"saved": x.start.saved(sid), "earlier": 0, "error": ""}
+	if findKey(x.start, sid) == nil {
+		u["acl"], u["changed"] = "", 0
+	}
+	if d, ok := x.start.KeyDescriptors[UsersKey+`\`+sid]; ok {
+		u["acl"] = d[strings.Index(d, "D:"):]
+	}
+	if o, ok := x.start.kept(sid); ok {
+		u["earlier"] = o.earlier(x.start)
+	}
+	u["journal"] = slices.ContainsFunc(x.start.Files, func(f File) bool { return f.Path == Home+`\State\`+sid+".journal" })
+	return u
 }
 
 // name is the name of the file of a word, such as a96, or a96 2.

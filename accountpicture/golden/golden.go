@@ -10,13 +10,16 @@
 //	tree SID                       these, AccountPictures, and the user's
 //	folder PATH                    another folder, with the descriptor of our folders
 //	file PATH = WORD               a file; its content is Content(WORD)
+//	original SID                   State has what save_original kept of a user who had no key
+//	original SID key               of one who had a key, with the values that stand indented below
 //
 // and in start also what is in the way:
 //
 //	descriptor PATH = SDDL         owner and DACL of a folder that is there
 //	link PATH                      a folder that is there is a reparse point
 //	held PATH                      somebody else has that file open for himself alone, during the run
-//	keydescriptor KEY = SDDL       the DACL of a key that is there
+//	keydescriptor KEY = SDDL       the DACL of a key that is there; in end, too, where it is not what it was
+//	journal SID = SDDL             State has a journal of the user
 //	missing KEY                    a key of the standard workstation is not there
 //	fault EFFECT N HRESULT         the N-th call of the effect does nothing but fail with an IOException of that HRESULT
 //
@@ -33,10 +36,13 @@
 //	{0x80070005}                   the number in decimal
 //	{state u1} {state-after u1}    of the user's values, in the start and in the end
 //	{values u1} {values-after u1}  those values, as answers list them
+//	{saved u1} {saved-after u1}    the state that is kept of the user, in the start and in the end
 //	{user u1}                      the user's entry in an inventory of the start
+//	{quiet}                        what every answer about values has where the rights ladder was not climbed
 //
 // Answers are compared as JSON, without message, and without the facts of a machine: ps, net, machine, free, and profiles of users whose
-// SID begins with S-1-5-21-0-0-0- (Wine's own).
+// SID begins with S-1-5-21-0-0-0- (Wine's own). In the pair, "*" is any value, and an SDDL is any with the same set of entries; its owner counts
+// where it is named. The DACLs of keys that the start describes must be in the end as the end says, else as in the start.
 package golden
 
 import (
@@ -71,6 +77,30 @@ type State struct {
 	Links          []string
 	Held           []string
 	Faults         []Fault
+
+	originals []original
+}
+
+// Script is the name of the script that the input is for: that of its first verb that only one script has, push where both have it, else read.
+func (p Pair) Script() string {
+	shared := false
+	for line := range strings.Lines(p.Input) {
+		verb, _, _ := strings.Cut(strings.TrimRight(line, "\n"), "\t")
+		switch verb {
+		case "inventory", "check":
+			return "read"
+		case "put_file", "save_original", "set_values":
+			return "push"
+		case "restore_original", "delete_values", "tighten_acl":
+			return "repair"
+		case "delete_files", "recover":
+			shared = true
+		}
+	}
+	if shared {
+		return "push"
+	}
+	return "read"
 }
 
 // A Key is a registry key with its values.
@@ -105,6 +135,7 @@ const (
 	Home     = `C:\Program Files\photopush`
 	Pictures = Home + `\AccountPictures`
 	Lock     = Home + `\State\lock`
+	Public   = `C:\Users\Public\AccountPictures` // where Windows keeps pictures
 )
 
 // User is the SID of {u1} to {u9}.

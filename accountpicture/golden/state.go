@@ -20,6 +20,9 @@ func (x *expansion) state(text string) State {
 			x.line(&s, line)
 		}
 	}
+	for _, o := range s.originals {
+		s.Files = append(s.Files, File{Path: Home + `\State\` + o.user + ".reg", Content: o.reg()})
+	}
 	slices.SortFunc(s.Keys, func(a, b Key) int { return cmp.Compare(a.Path, b.Path) })
 	slices.SortFunc(s.Files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	slices.Sort(s.Folders)
@@ -29,12 +32,11 @@ func (x *expansion) state(text string) State {
 
 func (x *expansion) value(s *State, line string) {
 	parts := strings.SplitN(line, " ", 3)
-	if len(parts) != 3 || len(s.Keys) == 0 {
+	if len(parts) != 3 || x.values == nil {
 		x.fail("%q is no value of a key", line)
 		return
 	}
-	k := &s.Keys[len(s.Keys)-1]
-	k.Values = append(k.Values, Value{Name: parts[0], Kind: parts[1], Data: parts[2]})
+	*x.values = append(*x.values, Value{Name: parts[0], Kind: parts[1], Data: parts[2]})
 }
 
 func (x *expansion) line(s *State, line string) {
@@ -43,6 +45,13 @@ func (x *expansion) line(s *State, line string) {
 	switch what {
 	case "key":
 		s.Keys = append(s.Keys, Key{Path: rest})
+		x.values = &s.Keys[len(s.Keys)-1].Values
+	case "original":
+		user, key, _ := strings.Cut(rest, " ")
+		s.originals = append(s.originals, original{user: user, absent: key == ""})
+		x.values = &s.originals[len(s.originals)-1].values
+	case "journal":
+		s.Files = append(s.Files, File{Path: Home + `\State\` + left + ".journal", Content: []byte(right)})
 	case "tree":
 		s.Folders = append(s.Folders, Home, Home+`\State`)
 		if rest != "" {

@@ -1,6 +1,5 @@
 
 # ---- Effects: nothing else changes anything
-
 # Creates a folder with its owner and permissions, in one call.
 function New-SecureFolder($path, $sddl) {
   $security = [Security.AccessControl.DirectorySecurity]::new()
@@ -29,21 +28,13 @@ function Move-OwnFile($from, $to) {
 function Remove-OwnFile($path) { Invoke-Patiently { [IO.File]::Delete($path) } }
 function Remove-OwnFolder($path) { [IO.Directory]::Delete($path) } # fails when something is in it
 function New-PictureKey($sid) { $hklm.CreateSubKey("$UsersKey\$sid") }
-function Remove-PictureKey($sid) { $hklm.DeleteSubKey("$UsersKey\$sid", $false) } # fails when it has subkeys
 function Set-PictureValue($key, $name, $data) { $key.SetValue($name, $data, 'String') }
-function Remove-PictureValue($key, $name) { $key.DeleteValue($name, $false) }
 
 # What is not protected inherits anew when it is written: a DACL without inherited entries must not gain any.
 function Set-KeyDacl($key, $sddl) {
   $security = [Security.AccessControl.RegistrySecurity]::new()
   $security.SetSecurityDescriptorSddlForm($sddl, 'Access')
   if ($sddl -cnotmatch '\(\w+;[A-Z]*ID') { $security.SetAccessRuleProtection($true, $false) }
-  $key.SetAccessControl($security)
-}
-
-function Set-KeyOwner($key) {
-  $security = [Security.AccessControl.RegistrySecurity]::new()
-  $security.SetSecurityDescriptorSddlForm('O:BA', 'Owner')
   $key.SetAccessControl($security)
 }
 
@@ -116,7 +107,7 @@ function Use-PictureKey($sid, $rungs, [scriptblock] $write) {
 }
 
 function Use-TemporaryEntry($sid, $answer, $write) {
-  Assert-PictureKey $sid $hklm.OpenSubKey("$UsersKey\$sid")
+  Assert-PictureKey $sid ($hklm.OpenSubKey("$UsersKey\$sid"))
   $run.where = 'open-key'
   $guard = Open-PictureKey $sid $AclRights
   $run.where = 'acl'
@@ -128,7 +119,7 @@ function Use-TemporaryEntry($sid, $answer, $write) {
   $key = $null
   try {
     $run.where = 'Set-KeyDacl'
-    Set-KeyDacl $guard $security.GetSecurityDescriptorSddlForm('Access')
+    Set-KeyDacl $guard ($security.GetSecurityDescriptorSddlForm('Access'))
     $run.where = 'open-key'
     $key = Open-PictureKey $sid $SetRights
     & $write $key

@@ -25,7 +25,8 @@ function Invoke-Verb($verb) {
 }
 
 function Invoke-DeleteValues($fields) {
-  $null, $sid, $state, $rungs, $names = $fields
+  $null, $sid, $state, $rungs, $rest = $fields
+  $names = @($rest)
   Assert-Input ($fields.Count -ge 5 -and $sid -cmatch $SidPattern -and $state -cmatch $StatePattern -and $rungs -cmatch $RungsPattern)
   for ($i = 0; $i -lt $names.Count; $i++) { Assert-Input ([Array]::IndexOf($ImageNames, $names[$i]) -ge 0 -and [Array]::IndexOf($names, $names[$i]) -eq $i) }
   Assert-SafePath "$($run.pictures)\$sid"
@@ -85,7 +86,7 @@ function Invoke-TightenAcl($fields) {
   if ((Get-Sha256 ([Text.Encoding]::UTF8.GetBytes($before))) -cne $sum) { Stop-Verb conflict acl "the permissions of $name are others" }
   $run.where = 'key'
   $all = $hklm.OpenSubKey($path)
-  if ($name -cne 'Users') { Assert-ImageKey $name $all } else { foreach ($sub in $all.GetSubKeyNames()) { Assert-ImageKey $sub $all.OpenSubKey($sub) } }
+  if ($name -cne 'Users') { Assert-ImageKey $name $all } else { foreach ($sub in $all.GetSubKeyNames()) { Assert-ImageKey $sub ($all.OpenSubKey($sub)) } }
   if ('owner' -in $trustees) { $run.where = 'Set-KeyOwner'; Set-KeyOwner $key }
   $security = [Security.AccessControl.RawSecurityDescriptor]::new($before)
   $changed = $false
@@ -93,7 +94,7 @@ function Invoke-TightenAcl($fields) {
     if ($ace.AceFlags -band 16 -or $ace -isnot [Security.AccessControl.QualifiedAce] -or $ace.AceQualifier -ne 'AccessAllowed') { continue } # 16: inherited
     if ("$($ace.SecurityIdentifier)" -in $trustees -and ($ace.AccessMask -bor 0x20019) -ne 0x20019) { $ace.AccessMask = 0x20019; $changed = $true }
   }
-  if ($changed) { $run.where = 'Set-KeyDacl'; Set-KeyDacl $key $security.GetSddlForm('Access') }
+  if ($changed) { $run.where = 'Set-KeyDacl'; Set-KeyDacl $key ($security.GetSddlForm('Access')) }
   $run.where = 'acl'
   [ordered]@{ key = $name; before = $before; after = Get-KeySddl $key }
 }
@@ -101,4 +102,15 @@ function Invoke-TightenAcl($fields) {
 function Assert-ImageKey($name, $key) {
   Assert-PictureKey $name $key
   if ($key -and ($key.GetValueNames() -notmatch '\A(Image|Video)[0-9]{1,4}\z')) { Stop-Verb unsafe_path key "the key $name has values of another kind" }
+}
+
+# ---- Effects of this script only
+
+function Remove-PictureKey($sid) { $hklm.DeleteSubKey("$UsersKey\$sid", $false) } # fails when it has subkeys
+function Remove-PictureValue($key, $name) { $key.DeleteValue($name, $false) }
+
+function Set-KeyOwner($key) {
+  $security = [Security.AccessControl.RegistrySecurity]::new()
+  $security.SetSecurityDescriptorSddlForm('O:BA', 'Owner')
+  $key.SetAccessControl($security)
 }
