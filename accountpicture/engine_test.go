@@ -70,8 +70,9 @@ const reset = `[-HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Ac
 [-HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList]
 `
 
-// seed puts the workstation into a start, but for what an override plays.
-func (e engine) seed(t *testing.T, s golden.State) {
+// seed puts the workstation into a start, but for what an override plays. It gives the descriptors of the keys that the start describes, as the
+// workstation prints them.
+func (e engine) seed(t *testing.T, s golden.State) map[string]string {
 	t.Helper()
 	for _, path := range []string{golden.Home, golden.Public} {
 		if err := os.RemoveAll(e.HostPath(path)); err != nil {
@@ -105,7 +106,7 @@ func (e engine) seed(t *testing.T, s golden.State) {
 			t.Fatal(err)
 		}
 	}
-	e.setKeyDescriptors(t, s.KeyDescriptors)
+	return e.setKeyDescriptors(t, s.KeyDescriptors).now
 }
 
 func writeKey(reg *strings.Builder, k golden.Key) {
@@ -153,15 +154,16 @@ func commas(b []byte) string {
 }
 
 // setKeyDescriptors changes the DACLs of keys, as an administrator of the workstation would, those of keys below others first; it gives what
-// they were.
-func (e engine) setKeyDescriptors(t *testing.T, sddl map[string]string) (before map[string]string) {
+// they were and what they are now.
+func (e engine) setKeyDescriptors(t *testing.T, sddl map[string]string) (printed struct{ before, now map[string]string }) {
 	t.Helper()
-	before = map[string]string{}
+	printed.before, printed.now = map[string]string{}, map[string]string{}
 	if len(sddl) == 0 {
-		return before
+		return printed
 	}
-	const one = `$k=$h.OpenSubKey('%s',[Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree,[Security.AccessControl.RegistryRights]'ChangePermissions, ReadPermissions');` +
-		`if($k){'%[1]s='+$k.GetAccessControl('Owner, Access').GetSecurityDescriptorSddlForm('Owner, Access');$s=[Security.AccessControl.RegistrySecurity]::new();$s.SetSecurityDescriptorSddlForm('%[2]s','Access');$k.SetAccessControl($s)};`
+	const one = `$k=$h.OpenSubKey('%[1]s',[Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree,[Security.AccessControl.RegistryRights]'ChangePermissions, ReadPermissions');` +
+		`if($k){'%[1]s='+$k.GetAccessControl('Owner, Access').GetSecurityDescriptorSddlForm('Owner, Access');$s=[Security.AccessControl.RegistrySecurity]::new();$s.SetSecurityDescriptorSddlForm('%[2]s','Access');$k.SetAccessControl($s);` +
+		`'%[1]s='+$k.GetAccessControl('Owner, Access').GetSecurityDescriptorSddlForm('Owner, Access')};`
 	command := `powershell -Command "$h=[Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine','Registry64');`
 	keys := slices.Sorted(maps.Keys(sddl))
 	slices.Reverse(keys)
@@ -178,10 +180,13 @@ func (e engine) setKeyDescriptors(t *testing.T, sddl map[string]string) (before 
 		t.Fatalf("change DACLs: %s%s", out.Stdout, out.Stderr)
 	}
 	for _, line := range lines[:len(lines)-1] {
-		path, text, _ := strings.Cut(line, "=")
-		before[`HKLM\`+path] = text
+		path, text, _ := strings.Cut(strings.ReplaceAll(line, "?", " "), "=")
+		if path = `HKLM\` + path; printed.before[path] == "" {
+			printed.before[path] = text
+		}
+		printed.now[path] = text
 	}
-	return before
+	return printed
 }
 
 // overrideText are functions in place of the script's own: descriptors and links as the states have them, effects that fail. Where there

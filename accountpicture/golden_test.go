@@ -111,7 +111,7 @@ func (e engine) pairs(t *testing.T, pairs []golden.Pair, answered *sync.Map, aga
 	for key := range pairs[0].Start.KeyDescriptors {
 		open[key] = "D:P(A;OICI;KA;;;BA)"
 	}
-	descriptors := e.setKeyDescriptors(t, open)
+	descriptors := e.setKeyDescriptors(t, open).before
 	folders, files := e.tree(t)
 	keys := e.keys(t)
 	for i, p := range pairs {
@@ -138,7 +138,8 @@ func (e engine) pairs(t *testing.T, pairs []golden.Pair, answered *sync.Map, aga
 func (e engine) attempt(t *testing.T, pairs []golden.Pair) photopush.Output {
 	t.Helper()
 	start := pairs[0].Start
-	e.seed(t, start)
+	printed := e.seed(t, start)
+	input := func(p golden.Pair) string { return p.InputOn(func(key string) string { return printed[key] }) }
 	var states []golden.State
 	for _, p := range pairs {
 		states = append(states, p.Start)
@@ -150,11 +151,11 @@ func (e engine) attempt(t *testing.T, pairs []golden.Pair) photopush.Output {
 	for _, path := range start.Held {
 		defer e.hold(t, path)()
 	}
-	run := winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: []byte(scriptText(pairs[0]) + pairs[0].Input), Overrides: overrides}
+	run := winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: []byte(scriptText(pairs[0]) + input(pairs[0])), Overrides: overrides}
 	if len(pairs) > 1 {
 		run.CommandLine, run.Stdin = oneAfterTheOther, []byte(scriptText(pairs[0]))
 		for _, p := range pairs {
-			run.Stdin = append(run.Stdin, p.Input+parting+"\n"...)
+			run.Stdin = append(run.Stdin, input(p)+parting+"\n"...)
 		}
 	}
 	out, err := e.Run(t.Context(), run)

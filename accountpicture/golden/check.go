@@ -139,7 +139,16 @@ func describe(keys []Key, folders []string, files []File) string {
 		lines = append(lines, "folder "+f)
 	}
 	for _, f := range files {
-		if f.Path != Lock {
+		if !strings.HasPrefix(f.Path, Home+`\`) {
+			continue
+		}
+		switch {
+		case f.Path == Lock:
+		case strings.HasSuffix(f.Path, ".new"): // whatever was written of it by then
+			lines = append(lines, "file "+f.Path)
+		case strings.HasSuffix(f.Path, ".journal"):
+			lines = append(lines, "file "+f.Path+" "+strings.Join(entries(string(f.Content)), " "))
+		default:
 			lines = append(lines, "file "+f.Path+" "+sha(f.Content))
 		}
 	}

@@ -38,6 +38,7 @@
 //	{values u1} {values-after u1}  those values, as answers list them
 //	{saved u1} {saved-after u1}    the state that is kept of the user, in the start and in the end
 //	{user u1}                      the user's entry in an inventory of the start
+//	{sum u1} {sum users}           in input: the sum of the descriptor of the user's key, or of Users, as the workstation itself prints it
 //	{quiet}                        what every answer about values has where the rights ladder was not climbed
 //
 // Answers are compared as JSON, without message, and without the facts of a machine: ps, net, machine, free, and profiles of users whose
@@ -50,6 +51,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/tools/txtar"
@@ -102,6 +104,19 @@ func (p Pair) Script() string {
 	}
 	return "read"
 }
+
+// InputOn is the input for a workstation that prints the descriptors of keys so, by path.
+func (p Pair) InputOn(printed func(key string) string) string {
+	return sum.ReplaceAllStringFunc(p.Input, func(s string) string {
+		key := UsersKey
+		if who := sum.FindStringSubmatch(s)[1]; who != "users" {
+			key += `\` + User(int(who[1]-'0'))
+		}
+		return sha([]byte(printed(key)))
+	})
+}
+
+var sum = regexp.MustCompile(`\{sum (users|u[1-9])\}`)
 
 // A Key is a registry key with its values.
 type Key struct {
