@@ -23,7 +23,7 @@ import (
 type Config struct {
 	Database store.Config    `yaml:"database" help:"Where photopush remembers what is where."`
 	Domains  []Domain        `yaml:"domains" help:"The domains to care for: whom and which computers, and how to reach them."`
-	Photo    photo.Recipe    `yaml:"photo" help:"How pictures are made from a photo. Another recipe makes other pictures: every workstation gets them anew."`
+	Photo    photo.Config    `yaml:"photo" help:"How pictures are made from a photo. Another recipe makes other pictures: every workstation gets them anew. photopush variants shows what a recipe makes of somebody's photo."`
 	Policy   want.Policy     `yaml:"policy" help:"Who gets a picture where, as far as that is a matter of choice."`
 	Pictures pictures.Config `yaml:"pictures" help:"The memory that holds pictures between making and pushing them."`
 	Jobs     jobs.Config     `yaml:"jobs" help:"When workstations are visited, and how many at once."`
@@ -44,12 +44,23 @@ func (d *Domain) Validate(path string) error {
 
 // checkFiles asks every section that names files for those that will not do.
 func (c *Config) checkFiles() error {
-	var errs []error
+	errs := []error{c.Photo.CheckFiles("photo", c.domainNames())}
 	for i := range c.Domains {
 		d, path := &c.Domains[i], fmt.Sprintf("domains[%d]", i)
 		errs = append(errs, d.Config.CheckFiles(path), d.Kerberos.CheckFiles(path+".kerberos"), d.WinRM.CheckFiles(path+".winrm"))
 	}
 	return errors.Join(errs...)
+}
+
+// Recipes reads the crop file. The error reports every fault in it.
+func (c *Config) Recipes() (*photo.Recipes, error) { return c.Photo.Recipes(c.domainNames()) }
+
+func (c *Config) domainNames() []string {
+	names := make([]string, len(c.Domains))
+	for i := range c.Domains {
+		names[i] = c.Domains[i].Name
+	}
+	return names
 }
 
 // validate asks every section, and checks what no section can see alone.

@@ -164,7 +164,10 @@ func TestCheck(t *testing.T) {
     winrm: {user: svc-push, ccache_file: empty, ca_file: none.pem, port: 70000}
 `+fmt.Sprintf(domain, "d")+`    password_file: password
     winrm: {user: svc-push, password_file: password}
+photo:
+  crop_file: crops.csv
 `)
+	write("crops.csv", "user,crop\nA\\u1001,top\nE\\u1002,top\nu1003,left\n")
 	const put = "; put it there, readable by the account that photopush runs as"
 	want := strings.ReplaceAll(`FILE:7: domains[0].ca_file: open FOLDER/none.pem: no such file or directory
 FILE:8: domains[0].password_file: cannot use the password in file FOLDER/none: no such file or directory`+put+`
@@ -175,7 +178,9 @@ FILE:17: domains[1].password_file: cannot use the password in file FOLDER/empty:
 FILE:22: domains[1].winrm.key_file: cannot use the key in file FOLDER/none.key: no such file or directory`+put+`
 FILE:29: domains[2].winrm.port is 70000, want 1 to 65535, or 0 for the usual one
 FILE:29: domains[2].winrm.ca_file: open FOLDER/none.pem: no such file or directory
-FILE:29: domains[2].winrm.ccache_file: cannot use the credential cache in file FOLDER/empty: it is empty`+put, "FOLDER", folder)
+FILE:29: domains[2].winrm.ccache_file: cannot use the credential cache in file FOLDER/empty: it is empty`+put+`
+FILE:38: photo.crop_file: FOLDER/crops.csv:3: name is "E\\u1002", want a domain of the configuration before the backslash, by its DNS name (a, b, c, d) or that up to the first dot
+FILE:38: photo.crop_file: FOLDER/crops.csv:4: crop is "left", want auto, centre, top, or square:x:y:side with a side of 32 to 16384 px`, "FOLDER", folder)
 	if _, err := Check(file); err == nil || err.Error() != strings.ReplaceAll(want, "FILE", file) {
 		t.Errorf("faults\n%v\nwant\n%s", err, strings.ReplaceAll(want, "FILE", file))
 	}

@@ -84,7 +84,7 @@ func newCompany(t *testing.T) *company {
 	c.spy = &spy{Store: c.db}
 	config := testConfig()
 	config.Visits = 4
-	c.Jobs = &Jobs{Config: config, Store: c.spy, Pictures: c, Recipe: "r1", Policy: want.Policy{HybridJoined: want.HybridReport},
+	c.Jobs = &Jobs{Config: config, Store: c.spy, Pictures: c, Recipe: func(photopush.User) string { return "r1" }, Policy: want.Policy{HybridJoined: want.HybridReport},
 		Sessions: sessions, Log: slog.New(slog.NewTextHandler(c.log, nil)), Now: time.Now, Observe: c.observe}
 	return c
 }
@@ -232,7 +232,7 @@ func (d *domain) Workstation(_ context.Context, name string) (photopush.Workstat
 const broken = "broken"
 
 // Digest is Pictures'.
-func (c *company) Digest(photos []photopush.Photo) (string, error) {
+func (c *company) Digest(_ photopush.User, photos []photopush.Photo) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.digests++

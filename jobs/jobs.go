@@ -41,8 +41,8 @@ type Domain struct {
 // Pictures supplies picture sets and their digests; in the server it is a pictures.Cache.
 type Pictures interface {
 	visit.Pictures
-	// Digest names the picture set of the best of the photos; an error has the reason NoPhoto or BadPhoto.
-	Digest(photos []photopush.Photo) (string, error)
+	// Digest names the picture set of the best of the user's photos; an error has the reason NoPhoto or BadPhoto.
+	Digest(user photopush.User, photos []photopush.Photo) (string, error)
 }
 
 // Jobs runs passes and pushes. Its fields are set once.
@@ -51,7 +51,7 @@ type Jobs struct {
 	Domains  []*Domain
 	Store    Store
 	Pictures Pictures
-	Recipe   string // names the recipe of Pictures: another one makes every digest new
+	Recipe   func(photopush.User) string // names the recipe of Pictures for a user: another one makes his digest new
 	Policy   want.Policy
 	Sessions func(photopush.GUID, *photopush.Inventory) []photopush.Session // what an inventory says of who uses the workstation
 	Log      *slog.Logger

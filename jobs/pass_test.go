@@ -206,7 +206,10 @@ func TestPhotosAreJudgedOnce(t *testing.T) {
 			{func() {}, 0},
 			{func() { d.users[2].photo(5001) }, 1},
 			{func() { d.users[2].photos[0].Attribute = "jpegPhoto" }, 1},
-			{func() { c.Recipe = "r2" }, 2},
+			{func() { c.Recipe = func(photopush.User) string { return "r2" } }, 2},
+			{func() {
+				c.Recipe = func(u photopush.User) string { return "r2" + map[bool]string{true: " top"}[u.SID == d.users[2].SID] }
+			}, 1},
 			{func() { d.users[0].photo(5002) }, 1},
 		} {
 			step.change()

@@ -56,25 +56,30 @@ func (j *Jobs) Push(ctx context.Context, r PushRequest, tell func(PushResult)) (
 	return user, ctx.Err()
 }
 
-// readUser finds the user in the first domain that knows him, and stores what his photo gives now.
+// readUser finds the user, and stores what his photo gives now.
 func (j *Jobs) readUser(ctx context.Context, name string) (photopush.UserRecord, error) {
+	u, photos, err := j.User(ctx, name)
+	if err != nil {
+		return photopush.UserRecord{}, err
+	}
+	record := j.record(u, photos, photopush.UserRecord{})
+	return record, j.Store.PutUsers(ctx, 0, []photopush.UserRecord{record})
+}
+
+// User finds the user in the first domain that knows him, with the photos that its directory has of him now.
+func (j *Jobs) User(ctx context.Context, name string) (u photopush.User, photos []photopush.Photo, err error) {
 	var errs []error
 	for _, d := range j.Domains {
-		var record photopush.UserRecord
-		err := j.asReader(ctx, d, func() error {
-			u, photos, err := d.Directory.User(ctx, name)
-			if err != nil {
-				return err
-			}
-			record = j.record(u, photos, photopush.UserRecord{})
-			return j.Store.PutUsers(ctx, 0, []photopush.UserRecord{record})
+		err := j.asReader(ctx, d, func() (err error) {
+			u, photos, err = d.Directory.User(ctx, name)
+			return err
 		})
 		if err == nil {
-			return record, nil
+			return u, photos, nil
 		}
 		errs = append(errs, err)
 	}
-	return photopush.UserRecord{}, worst(errs, photopush.ErrUnknownUser)
+	return photopush.User{}, nil, worst(errs, photopush.ErrUnknownUser)
 }
 
 // usable reports secrets that could not be used on the targets, each once.

@@ -93,7 +93,7 @@ func (j *Jobs) readWorkstations(ctx context.Context, d *Domain, pass int64) erro
 	return err
 }
 
-// readUsers keeps of each photo its digest only. Users whose photos are known by their hash are not decoded again.
+// readUsers keeps of each photo its digest only. Users whose photos and recipe are known by their hash are not decoded again.
 func (j *Jobs) readUsers(ctx context.Context, d *Domain, pass int64) error {
 	r := userReader{Jobs: j, pass: pass}
 	err := d.Directory.Users(ctx, func(u photopush.User, photos []photopush.Photo) error { return r.add(ctx, u, photos) })
@@ -156,13 +156,13 @@ func (r *userReader) flush(ctx context.Context) error {
 
 // record is the user with what his photos give; known is what they gave before.
 func (j *Jobs) record(u photopush.User, photos []photopush.Photo, known photopush.UserRecord) photopush.UserRecord {
-	r := photopush.UserRecord{User: u, PhotoHash: photoHash(j.Recipe, photos)}
+	r := photopush.UserRecord{User: u, PhotoHash: photoHash(j.Recipe(u), photos)}
 	judged := known.Digest != "" || known.PhotoReason == photopush.NoPhoto || known.PhotoReason == photopush.BadPhoto
 	if r.PhotoHash == known.PhotoHash && judged {
 		r.Digest, r.PhotoReason, r.PhotoDetail = known.Digest, known.PhotoReason, known.PhotoDetail
 		return r
 	}
-	digest, err := j.Pictures.Digest(photos)
+	digest, err := j.Pictures.Digest(u, photos)
 	if err != nil {
 		r.PhotoReason, r.PhotoDetail = photopush.ReasonOf(err), cause(err)
 		return r

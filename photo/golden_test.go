@@ -17,6 +17,14 @@ const goldenFile = "testdata/golden.txt"
 // enlarged are the photos that are rendered with another recipe as well.
 var enlarged = []string{"odd.jpg", "tiny.png"}
 
+// cuts are photos that are cut otherwise; a square that does not fit gives the pictures of auto under another digest.
+var cuts = []struct {
+	name string
+	crop Crop
+}{
+	{"odd.jpg", CropTop}, {"wide.jpg", CropTop}, {"odd.jpg", "square:13:30:75"}, {"orientation-6.jpg", "square:10:3:40"}, {"alpha.png", "square:1:2:33"}, {"odd.jpg", "square:50:0:64"},
+}
+
 // TestGolden fails when any byte of any variant changes. Whoever means it raises RecipeVersion and runs go test ./photo -run Golden -update:
 // every workstation is then given new pictures.
 func TestGolden(t *testing.T) {
@@ -51,6 +59,9 @@ func renderCorpus(t *testing.T) string {
 	}
 	for _, name := range enlarged {
 		renderGolden(t, &b, name, Recipe{Crop: CropCentre, Quality: 75, Upscale: true})
+	}
+	for _, c := range cuts {
+		renderGolden(t, &b, c.name, Recipe{Crop: c.crop, Quality: 90})
 	}
 	return b.String()
 }

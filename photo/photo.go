@@ -1,6 +1,7 @@
 // Package photo makes account pictures: one photo in, as the directory has it, JPEG variants in the sizes of Windows out. It
 // decodes, orients, crops, resizes and encodes, and is pure: the same bytes and recipe give the same picture set on every run
-// and every machine. It reads no directory and keeps nothing; package pictures does.
+// and every machine. It reads no directory and keeps nothing; package pictures does. Whose photo is cut otherwise stands in the crop
+// file, which is read once.
 //
 // A photo is hostile (users may write their own): magic bytes decide the format, every bound is checked before memory is taken,
 // and what is not complete is refused.

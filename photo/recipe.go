@@ -5,23 +5,22 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // RecipeVersion changes whenever the bytes of any variant change for the same photo and recipe; TestGolden sees to it. It is part of
 // the digest, so that a new version is pushed everywhere.
 const RecipeVersion = 1
 
-// A Crop says where the square is cut from a photo that is not square.
-type Crop string
-
+// What Quality may be.
 const (
-	CropAuto   Crop = "auto"   // from the middle; of a photo that is higher than wide, a third of the rest is cut above, two thirds below
-	CropCentre Crop = "centre" // from the middle
+	MinQuality = 50
+	MaxQuality = 100
 )
 
-// A Recipe says how variants are made. It is the section photo of the configuration.
+// A Recipe says how variants are made.
 type Recipe struct {
-	Crop    Crop `yaml:"crop" default:"auto" help:"Where the square is cut from a photo that is not square: auto (upper part of a portrait, else the middle) or centre."`
+	Crop    Crop `yaml:"crop" default:"auto" help:"Where the square is cut from a photo that is not square: auto (of a portrait a little above the middle, where faces are), centre, or top (of a portrait the upper end). Of a landscape all three cut the middle."`
 	Quality int  `yaml:"quality" default:"90" help:"JPEG quality of the pictures, 50 to 100."`
 	Upscale bool `yaml:"upscale" default:"false" help:"Enlarge a small photo to every size, instead of letting large sizes name its largest picture."`
 }
@@ -32,11 +31,11 @@ func DefaultRecipe() Recipe { return Recipe{Crop: CropAuto, Quality: 90} }
 // Validate reports every fault at once; path is the key of the section.
 func (r *Recipe) Validate(path string) error {
 	var errs []error
-	if r.Crop != CropAuto && r.Crop != CropCentre {
-		errs = append(errs, fmt.Errorf("%s.crop is %q, want auto or centre", path, string(r.Crop)))
+	if !slices.Contains(places, r.Crop) {
+		errs = append(errs, fmt.Errorf("%s.crop is %q, want auto, centre or top", path, string(r.Crop)))
 	}
-	if r.Quality < 50 || r.Quality > 100 {
-		errs = append(errs, fmt.Errorf("%s.quality is %d, want 50 to 100", path, r.Quality))
+	if r.Quality < MinQuality || r.Quality > MaxQuality {
+		errs = append(errs, fmt.Errorf("%s.quality is %d, want %d to %d", path, r.Quality, MinQuality, MaxQuality))
 	}
 	return errors.Join(errs...)
 }

@@ -37,18 +37,14 @@ func Render(raw []byte, r Recipe) (*Set, error) {
 	return set, nil
 }
 
-// square cuts the largest square out of img, where the recipe wants it, and turns it upright.
+// square cuts the square out of img that the recipe wants, and turns it upright.
 func (s *source) square(img image.Image, c Crop) square {
 	i := s.info()
-	side := min(i.Width, i.Height)
-	x, y := (i.Width-side)/2, (i.Height-side)/2
-	if c == CropAuto {
-		y = (i.Height - side) / 3 // faces are in the upper part
-	}
+	r, _ := c.Cut(i.Width, i.Height)
 	// The corner that comes first as stored may be any of the four.
-	x0, y0 := s.orientation.stored(x, y, s.width, s.height)
-	x1, y1 := s.orientation.stored(x+side-1, y+side-1, s.width, s.height)
-	q := cut(img, min(x0, x1), min(y0, y1), side)
+	x0, y0 := s.orientation.stored(r.Min.X, r.Min.Y, s.width, s.height)
+	x1, y1 := s.orientation.stored(r.Max.X-1, r.Max.Y-1, s.width, s.height)
+	q := cut(img, min(x0, x1), min(y0, y1), r.Dx())
 	for n, p := range q.planes {
 		q.planes[n] = s.orientation.turn(p)
 	}

@@ -180,6 +180,13 @@ func TestCrop(t *testing.T) {
 		{"portrait, centre", 120, 240, CropCentre, 60},
 		{"landscape, auto", 240, 120, CropAuto, 60},
 		{"landscape, centre", 240, 120, CropCentre, 60},
+		{"portrait, top", 120, 240, CropTop, 0},
+		{"landscape, top", 240, 120, CropTop, 60},
+		{"square of a portrait", 120, 240, "square:10:102:96", 102},
+		{"square of a landscape", 240, 120, "square:122:20:96", 122},
+		{"square to the very end", 120, 240, "square:24:144:96", 144},
+		{"square that lies a pixel outside", 120, 240, "square:24:145:96", 40},
+		{"square of a larger photo", 240, 120, "square:500:500:100", 60},
 	} {
 		set := render(t, encodeTestJPEG(t, bands(c.w, c.h)), Recipe{c.crop, 95, false})
 		img := decodeJPEG(t, set.For(96).JPEG)
@@ -192,6 +199,13 @@ func TestCrop(t *testing.T) {
 
 // TestCropOfTurned cuts a portrait that is stored in each of the eight ways: the square is the same.
 func TestCropOfTurned(t *testing.T) {
+	for crop, want := range map[Crop][2]int{CropAuto: {40, 160}, CropTop: {0, 120}, "square:12:30:96": {30, 126}} {
+		testCropOfTurned(t, crop, want[0], want[1])
+	}
+}
+
+// testCropOfTurned looks at the gray of the first and the last row of the square.
+func testCropOfTurned(t *testing.T, crop Crop, first, last int) {
 	seen := bands(120, 240)
 	for o := orientation(1); o <= 8; o++ {
 		w, h := 120, 240
@@ -206,12 +220,12 @@ func TestCropOfTurned(t *testing.T) {
 			}
 		}
 		for _, order := range []string{"II", "MM"} {
-			set := render(t, withEXIF(encodeTestJPEG(t, stored), exifData(order, int(o))), DefaultRecipe())
+			set := render(t, withEXIF(encodeTestJPEG(t, stored), exifData(order, int(o))), Recipe{Crop: crop, Quality: 90})
 			img := decodeJPEG(t, set.For(96).JPEG)
 			top, _, _, _ := img.At(48, 0).RGBA()
 			bottom, _, _, _ := img.At(48, 95).RGBA()
-			if top, bottom := int(top>>8), int(bottom>>8); top < 36 || top > 44 || bottom < 155 || bottom > 164 {
-				t.Errorf("orientation %d %s: from gray %d to %d, want 40 to 160", o, order, top, bottom)
+			if top, bottom := int(top>>8), int(bottom>>8); top < first-4 || top > first+4 || bottom < last-5 || bottom > last+4 {
+				t.Errorf("%s, orientation %d %s: from gray %d to %d, want %d to %d", crop, o, order, top, bottom, first, last)
 			}
 		}
 	}
@@ -269,6 +283,9 @@ func TestDigest(t *testing.T) {
 	for name, d := range map[string]string{
 		"base":    base.Digest(raw),
 		"crop":    Recipe{CropCentre, 90, false}.Digest(raw),
+		"top":     Recipe{CropTop, 90, false}.Digest(raw),
+		"square":  Recipe{"square:0:0:64", 90, false}.Digest(raw),
+		"another": Recipe{"square:0:1:64", 90, false}.Digest(raw),
 		"quality": Recipe{CropAuto, 91, false}.Digest(raw),
 		"upscale": Recipe{CropAuto, 90, true}.Digest(raw),
 		"photo":   base.Digest([]byte("anything else")),
@@ -292,8 +309,9 @@ func TestValidate(t *testing.T) {
 		"":                                     DefaultRecipe(),
 		`photo.quality is 49, want 50 to 100`:  {CropCentre, 49, false},
 		`photo.quality is 101, want 50 to 100`: {CropCentre, 101, true},
-		`photo.crop is "top", want auto or centre`:                                    {"top", 50, false},
-		"photo.crop is \"\", want auto or centre\nphoto.quality is 0, want 50 to 100": {},
+		`photo.crop is "left", want auto, centre or top`:                                   {"left", 50, false},
+		`photo.crop is "square:0:0:99", want auto, centre or top`:                          {"square:0:0:99", 50, false},
+		"photo.crop is \"\", want auto, centre or top\nphoto.quality is 0, want 50 to 100": {},
 	} {
 		got := ""
 		if err := r.Validate("photo"); err != nil {
@@ -356,6 +374,15 @@ func bands(w, h int) *image.RGBA {
 		}
 	}
 	return m
+}
+
+func encodePNG(t testing.TB, m image.Image) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func encodeTestJPEG(t testing.TB, m image.Image) []byte {

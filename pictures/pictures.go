@@ -15,14 +15,14 @@ import (
 
 // A Source reads photos; in the server it is the directory.
 type Source interface {
-	// Photos returns what the directory has of a user's photos now, none without an error for a user who has none.
-	Photos(ctx context.Context, sid photopush.SID) ([]photopush.Photo, error)
+	// Photos returns the user and what the directory has of his photos now, none without an error for a user who has none.
+	Photos(ctx context.Context, sid photopush.SID) (photopush.User, []photopush.Photo, error)
 }
 
 // A Cache makes picture sets and keeps those that were used last.
 type Cache struct {
 	src      Source
-	recipe   photo.Recipe
+	recipes  *photo.Recipes
 	slots    chan struct{} // one for each photo that is being decoded
 	requests flights[request, *photo.Set]
 	renders  flights[string, *photo.Set]
@@ -48,13 +48,13 @@ const maxSeen = 50_000
 const maxRenders = 8
 
 // New makes an empty cache. As many photos are decoded at once as Go uses processors.
-func New(src Source, recipe photo.Recipe, cfg Config) *Cache {
+func New(src Source, recipes *photo.Recipes, cfg Config) *Cache {
 	return &Cache{
-		src:    src,
-		recipe: recipe,
-		slots:  make(chan struct{}, min(runtime.GOMAXPROCS(0), maxRenders)),
-		sets:   newLRU[string, *photo.Set](int64(cfg.CacheSize)),
-		seen:   newLRU[[sha256.Size]byte, seenPhoto](maxSeen),
+		src:     src,
+		recipes: recipes,
+		slots:   make(chan struct{}, min(runtime.GOMAXPROCS(0), maxRenders)),
+		sets:    newLRU[string, *photo.Set](int64(cfg.CacheSize)),
+		seen:    newLRU[[sha256.Size]byte, seenPhoto](maxSeen),
 	}
 }
 
@@ -79,21 +79,21 @@ func (c *Cache) Set(ctx context.Context, sid photopush.SID, digest string) (*pho
 
 // fetch makes the picture set of the best photo that the directory has of sid.
 func (c *Cache) fetch(ctx context.Context, sid photopush.SID) (*photo.Set, error) {
-	photos, err := c.src.Photos(ctx, sid)
+	user, photos, err := c.src.Photos(ctx, sid)
 	if err != nil {
 		return nil, err
 	}
 	var set *photo.Set
 	_, err = choose(string(sid), photos, func(raw []byte) (err error) {
-		set, err = c.render(ctx, raw)
+		set, err = c.render(ctx, raw, c.recipes.For(user))
 		return err
 	})
 	return set, err
 }
 
-// render makes the picture set of raw, once for all who ask at the same time, whosever photo it is.
-func (c *Cache) render(ctx context.Context, raw []byte) (*photo.Set, error) {
-	digest := c.recipe.Digest(raw)
+// render makes the picture set of raw, once for all who ask for it by one recipe at the same time, whosever photo it is.
+func (c *Cache) render(ctx context.Context, raw []byte, recipe photo.Recipe) (*photo.Set, error) {
+	digest := recipe.Digest(raw)
 	return c.renders.do(ctx, digest, func() (*photo.Set, error) {
 		if set, ok := c.cached(digest); ok {
 			return set, nil
@@ -104,7 +104,7 @@ func (c *Cache) render(ctx context.Context, raw []byte) (*photo.Set, error) {
 			return nil, ctx.Err()
 		}
 		defer func() { <-c.slots }()
-		set, err := photo.Render(raw, c.recipe)
+		set, err := photo.Render(raw, recipe)
 		if err != nil {
 			return nil, err
 		}
@@ -121,14 +121,14 @@ func (c *Cache) cached(digest string) (*photo.Set, bool) {
 	return c.sets.get(digest)
 }
 
-// Digest names the picture set that Set would make of photos. It decodes them, as far as it takes to find a good one, so that a photo that
+// Digest names the picture set that Set would make of the user's photos. It decodes them, as far as it takes to find a good one, so that a photo that
 // cannot be pushed is known before anybody is visited; a photo that was decoded before is only hashed. Errors are those of Choose.
-func (c *Cache) Digest(photos []photopush.Photo) (digest string, err error) {
+func (c *Cache) Digest(user photopush.User, photos []photopush.Photo) (digest string, err error) {
 	best, err := choose("", photos, c.check)
 	if err != nil {
 		return "", err
 	}
-	return c.recipe.Digest(best.Bytes), nil
+	return c.recipes.For(user).Digest(best.Bytes), nil
 }
 
 // check decodes raw, unless it did before.

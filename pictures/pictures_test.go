@@ -8,6 +8,8 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,17 +36,17 @@ type fakeDirectory struct {
 	before func(ctx context.Context) error // when set, runs before each answer
 }
 
-func (d *fakeDirectory) Photos(ctx context.Context, sid photopush.SID) ([]photopush.Photo, error) {
+func (d *fakeDirectory) Photos(ctx context.Context, sid photopush.SID) (photopush.User, []photopush.Photo, error) {
 	d.mu.Lock()
 	d.asked++
 	photos, before := d.photos[sid], d.before
 	d.mu.Unlock()
 	if before != nil {
 		if err := before(ctx); err != nil {
-			return nil, err
+			return photopush.User{}, nil, err
 		}
 	}
-	return photos, nil
+	return photopush.User{SID: sid}, photos, nil
 }
 
 func (d *fakeDirectory) put(sid photopush.SID, raw []byte) {
@@ -75,7 +77,7 @@ func picture(t testing.TB, side int, shade uint8) []byte {
 }
 
 func newCache(d *fakeDirectory) *Cache {
-	return New(d, photo.DefaultRecipe(), Config{CacheSize: minCacheSize})
+	return New(d, &photo.Recipes{Recipe: photo.DefaultRecipe()}, Config{CacheSize: minCacheSize})
 }
 
 func TestSetIsReadAndMadeOnce(t *testing.T) {
@@ -83,7 +85,7 @@ func TestSetIsReadAndMadeOnce(t *testing.T) {
 	d := directoryOf(raw)
 	d.put(bob, raw)
 	c := newCache(d)
-	digest, err := c.Digest(d.photos[alice])
+	digest, err := c.Digest(photopush.User{SID: alice}, d.photos[alice])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,10 +112,39 @@ func TestSetIsReadAndMadeOnce(t *testing.T) {
 	}
 }
 
+// TestSetOfOwnCrop: two people have one photo, and one of them a line in the crop file.
+func TestSetOfOwnCrop(t *testing.T) {
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 64, 96))); err != nil {
+		t.Fatal(err)
+	}
+	d := directoryOf(b.Bytes())
+	d.put(bob, b.Bytes())
+	file := filepath.Join(t.TempDir(), "crops.csv")
+	if err := os.WriteFile(file, []byte(bob+",top"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	recipes, err := (&photo.Config{Recipe: photo.DefaultRecipe(), CropFile: file}).Recipes(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(d, recipes, Config{CacheSize: minCacheSize})
+	for sid, crop := range map[photopush.SID]photo.Crop{alice: photo.CropAuto, bob: photo.CropTop} {
+		want := photo.Recipe{Crop: crop, Quality: 90}.Digest(b.Bytes())
+		digest, err := c.Digest(photopush.User{SID: sid}, d.photos[sid])
+		if err != nil || digest != want {
+			t.Errorf("%s: digest %s, %v, want %s", sid, digest, err, want)
+		}
+		if set, err := c.Set(t.Context(), sid, digest); err != nil || set.Digest != want {
+			t.Errorf("%s: set %v, %v", sid, set, err)
+		}
+	}
+}
+
 func TestSetOfChangedPhoto(t *testing.T) {
 	d := directoryOf(picture(t, 64, 1))
 	c := newCache(d)
-	old, err := c.Digest(d.photos[alice])
+	old, err := c.Digest(photopush.User{SID: alice}, d.photos[alice])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +153,7 @@ func TestSetOfChangedPhoto(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := c.recipe.Digest(picture(t, 64, 2)); set.Digest != want || want == old {
+	if want := c.recipes.Recipe.Digest(picture(t, 64, 2)); set.Digest != want || want == old {
 		t.Errorf("digest %s, want %s", set.Digest, want)
 	}
 	again, err := c.Set(t.Context(), alice, set.Digest)
@@ -141,7 +172,7 @@ func TestOneWaiterGivesUp(t *testing.T) {
 			return ctx.Err()
 		}
 		c := newCache(d)
-		digest := c.recipe.Digest(raw)
+		digest := c.recipes.Recipe.Digest(raw)
 		first, cancel := context.WithCancel(t.Context())
 		var firstErr error
 		sets := make([]*photo.Set, 50)
@@ -258,19 +289,19 @@ func TestNewerRequestReadsAnew(t *testing.T) {
 		d.before = func(context.Context) error { <-proceed; return nil }
 		var old *photo.Set
 		var wg sync.WaitGroup
-		wg.Go(func() { old, _ = c.Set(t.Context(), alice, c.recipe.Digest(before)) })
+		wg.Go(func() { old, _ = c.Set(t.Context(), alice, c.recipes.Recipe.Digest(before)) })
 		synctest.Wait() // the old photo has been read
 		d.put(alice, after)
 		d.mu.Lock()
 		d.before = nil
 		d.mu.Unlock()
-		set, err := c.Set(t.Context(), alice, c.recipe.Digest(after))
-		if err != nil || set.Digest != c.recipe.Digest(after) {
+		set, err := c.Set(t.Context(), alice, c.recipes.Recipe.Digest(after))
+		if err != nil || set.Digest != c.recipes.Recipe.Digest(after) {
 			t.Errorf("set %v, %v", set, err)
 		}
 		close(proceed)
 		wg.Wait()
-		if old == nil || old.Digest != c.recipe.Digest(before) {
+		if old == nil || old.Digest != c.recipes.Recipe.Digest(before) {
 			t.Errorf("old is %v", old)
 		}
 	})
@@ -332,7 +363,7 @@ func TestChoose(t *testing.T) {
 		if text != c.err || !bytes.Equal(got.Bytes, c.want) {
 			t.Errorf("%s: %d bytes of %s, %q, want %q", c.name, len(got.Bytes), got.Attribute, text, c.err)
 		}
-		digest, digestErr := newCache(directoryOf(nil)).Digest(c.photos)
+		digest, digestErr := newCache(directoryOf(nil)).Digest(photopush.User{SID: alice}, c.photos)
 		if (digestErr == nil) != (err == nil) || err != nil && digestErr.Error() != text {
 			t.Errorf("%s: Digest says %v", c.name, digestErr)
 		}
@@ -347,19 +378,19 @@ func TestDigestRemembers(t *testing.T) {
 	c := newCache(directoryOf(nil))
 	good := []photopush.Photo{{Attribute: "jpegPhoto", Bytes: picture(t, 50, 1)}}
 	bad := []photopush.Photo{{Attribute: "jpegPhoto", Bytes: good[0].Bytes[:60]}}
-	want, err := c.Digest(good)
+	want, err := c.Digest(photopush.User{SID: alice}, good)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, wantErr := c.Digest(bad)
+	_, wantErr := c.Digest(photopush.User{SID: alice}, bad)
 	if photopush.ReasonOf(wantErr) != photopush.BadPhoto {
 		t.Fatal(wantErr)
 	}
 	c.slots = nil // would block for ever
-	if got, err := c.Digest(good); err != nil || got != want {
+	if got, err := c.Digest(photopush.User{SID: alice}, good); err != nil || got != want {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
-	if _, err := c.Digest(bad); err == nil || err.Error() != wantErr.Error() {
+	if _, err := c.Digest(photopush.User{SID: alice}, bad); err == nil || err.Error() != wantErr.Error() {
 		t.Errorf("%v, want %v", err, wantErr)
 	}
 }
@@ -374,7 +405,7 @@ func TestCacheStaysWithinItsSize(t *testing.T) {
 	for i := range raws {
 		raws[i] = picture(t, 64, uint8(i))
 		var err error
-		if sets[i], err = photo.Render(raws[i], c.recipe); err != nil {
+		if sets[i], err = photo.Render(raws[i], c.recipes.Recipe); err != nil {
 			t.Fatal(err)
 		}
 		total += int64(sets[i].Bytes())

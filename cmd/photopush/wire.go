@@ -13,6 +13,7 @@ import (
 	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/jobs"
 	"github.com/photopush/photopush/logon"
+	"github.com/photopush/photopush/photo"
 	"github.com/photopush/photopush/pictures"
 	"github.com/photopush/photopush/store"
 	"github.com/photopush/photopush/visit"
@@ -25,9 +26,10 @@ var afterCommit func(n int)
 
 // parts are the rooms, built from the configuration and joined.
 type parts struct {
-	config *config.Config
-	store  *store.Store
-	jobs   *jobs.Jobs
+	config  *config.Config
+	recipes *photo.Recipes
+	store   *store.Store
+	jobs    *jobs.Jobs
 
 	directories map[string]*directory.Directory // by the domain's name
 	closers     []func() error
@@ -39,7 +41,11 @@ func (a *app) open(ctx context.Context) (_ *parts, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{config: c, directories: map[string]*directory.Directory{}}
+	recipes, err := c.Recipes()
+	if err != nil {
+		return nil, withExit(exitUsage, err)
+	}
+	p := &parts{config: c, recipes: recipes, directories: map[string]*directory.Directory{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -49,9 +55,10 @@ func (a *app) open(ctx context.Context) (_ *parts, err error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, p.store.Close)
-	cache := pictures.New(source{p}, c.Photo, c.Pictures)
+	cache := pictures.New(source{p}, p.recipes, c.Pictures)
 	p.jobs = &jobs.Jobs{
-		Config: c.Jobs, Store: p.store, Pictures: cache, Recipe: c.Photo.Digest(nil), Policy: policy(c),
+		Config: c.Jobs, Store: p.store, Pictures: cache, Policy: policy(c),
+		Recipe:   func(u photopush.User) string { return recipes.For(u).Digest(nil) },
 		Sessions: logon.FromInventory, Log: a.Log, Now: time.Now,
 	}
 	for i := range c.Domains {
@@ -139,17 +146,17 @@ func (r remote) Open(ctx context.Context, w photopush.Workstation) (visit.Sessio
 	return s, nil
 }
 
-// A source finds a user's photos in the directory of his domain.
+// A source finds a user's photos in the directory of his domain. His names are those by which he was read last.
 type source struct{ *parts }
 
-func (s source) Photos(ctx context.Context, sid photopush.SID) ([]photopush.Photo, error) {
+func (s source) Photos(ctx context.Context, sid photopush.SID) (photopush.User, []photopush.Photo, error) {
 	u, err := s.store.User(ctx, sid)
 	if err != nil {
-		return nil, err
+		return photopush.User{}, nil, err
 	}
 	d, ok := s.directories[u.Domain]
 	if !ok {
-		return nil, &photopush.Error{Reason: photopush.OutOfScope, Op: "read photo of", On: u.AccountName,
+		return photopush.User{}, nil, &photopush.Error{Reason: photopush.OutOfScope, Op: "read photo of", On: u.AccountName,
 			Err: fmt.Errorf("domain %s is not configured", u.Domain)}
 	}
 	var photos []photopush.Photo
@@ -157,5 +164,5 @@ func (s source) Photos(ctx context.Context, sid photopush.SID) ([]photopush.Phot
 		photos, err = d.Photos(ctx, sid)
 		return err
 	})
-	return photos, err
+	return u.User, photos, err
 }
