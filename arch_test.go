@@ -23,12 +23,13 @@ var imports = map[string][]string{
 	"winrm":           {"gss"},
 	"winrm/masterzen": {"winrm"}, // a module of its own: it alone knows masterzen/winrm
 	"doctor":          {"winrm", "accountpicture"},
+	"contactsheet":    {"photo"},
 	"config":          {"directory", "gss", "jobs", "photo", "pictures", "server", "store", "want", "winrm"},
 	"internal/simwin": {"accountpicture", "gss", "internal/badge"},
 	"internal/farend": {"gss", "internal/simwin"},
 	"internal/lab":    {"internal/badge", "internal/simad", "internal/simwin"},
 	"store/storetest": {"store"},
-	"cmd/photopush": {"accountpicture", "config", "directory", "doctor", "gss", "internal/lab", "jobs", "logon", "photo", "pictures",
+	"cmd/photopush": {"accountpicture", "config", "contactsheet", "directory", "doctor", "gss", "internal/lab", "jobs", "logon", "photo", "pictures",
 		"report", "server", "store", "visit", "want", "winrm"},
 }
 
