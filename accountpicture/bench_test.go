@@ -46,13 +46,18 @@ func (e engine) bench(t *testing.T, pairs []golden.Pair) ([]benched, photopush.O
 	if text := overrideText(states); text != "" {
 		overrides = append(overrides, e.Override(t, text))
 	}
-	command := fmt.Sprintf(`powershell -NoProfile -NonInteractive -Command "$all=[string[]]@($input);. ([scriptblock]::Create([IO.File]::ReadAllText('Z:%s')))"`,
-		strings.ReplaceAll(e.Override(t, bench), "/", `\`))
-	out, err := e.Run(t.Context(), winelab.Run{CommandLine: command, Stdin: stdin, Overrides: overrides})
+	out, err := e.Run(t.Context(), winelab.Run{CommandLine: e.benchCommand(t), Stdin: stdin, Overrides: overrides})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return readBench(t, string(out.Stdout)), out
+}
+
+// benchCommand starts testdata/bench.ps1.
+func (e engine) benchCommand(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf(`powershell -NoProfile -NonInteractive -Command "$all=[string[]]@($input);. ([scriptblock]::Create([IO.File]::ReadAllText('Z:%s')))"`,
+		strings.ReplaceAll(e.Override(t, bench), "/", `\`))
 }
 
 // scriptText is that of the script that a pair is for.
@@ -64,9 +69,19 @@ func scriptText(p golden.Pair) string {
 // benchLines are the lines of a case, as testdata/bench.ps1 says.
 func benchLines(t *testing.T, p golden.Pair) []string {
 	t.Helper()
+	lines := seedLines(t, p.Start)
+	for line := range strings.Lines(p.Input) {
+		lines = append(lines, "input\t"+strings.TrimSuffix(line, "\n"))
+	}
+	return append(lines, "run")
+}
+
+// seedLines put the workstation into a start.
+func seedLines(t *testing.T, s golden.State) []string {
+	t.Helper()
 	var lines []string
 	add := func(fields ...string) { lines = append(lines, strings.Join(fields, "\t")) }
-	for _, k := range slices.Concat(golden.Standard.Keys, p.Start.Keys) {
+	for _, k := range slices.Concat(golden.Standard.Keys, s.Keys) {
 		add("key", k.Path)
 		for _, v := range k.Values {
 			data := utf16Bytes(v.Data)
@@ -82,32 +97,28 @@ func benchLines(t *testing.T, p golden.Pair) []string {
 			add("value", k.Path, v.Name, v.Kind, base64.StdEncoding.EncodeToString(data))
 		}
 	}
-	for _, path := range p.Start.Missing {
+	for _, path := range s.Missing {
 		add("gone", path)
 	}
-	for _, f := range p.Start.Folders {
+	for _, f := range s.Folders {
 		add("folder", f)
 	}
-	for _, f := range p.Start.Files {
+	for _, f := range s.Files {
 		add("file", f.Path, base64.StdEncoding.EncodeToString(f.Content))
 	}
-	for _, path := range p.Start.Held {
+	for _, path := range s.Held {
 		add("held", path)
 	}
 	var keys []string
-	for key := range p.Start.KeyDescriptors {
+	for key := range s.KeyDescriptors {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
 	slices.Reverse(keys) // those below others first
 	for _, key := range keys {
-		sddl := p.Start.KeyDescriptors[key]
-		add("sddl", key, sddl[strings.Index(sddl, "D:"):])
+		add("sddl", key, s.KeyDescriptors[key])
 	}
-	for line := range strings.Lines(p.Input) {
-		add("input", strings.TrimSuffix(line, "\n"))
-	}
-	return append(lines, "run")
+	return lines
 }
 
 // readBench reads what the cases printed: each an answer, and what there was then.

@@ -3,20 +3,13 @@
 package accountpicture_test
 
 import (
-	"bufio"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"unicode/utf16"
 
@@ -61,79 +54,13 @@ func (e engine) verbs(t *testing.T, verbs []accountpicture.Verb, overrides ...st
 	return answers
 }
 
-// reset takes away what pairs can have left behind: the registry that they touch, and our folder.
-const reset = `[-HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\AccountPicture\Users]
-[HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\AccountPicture\Users]
-[-HKEY_LOCAL_MACHINE\SOFTWARE\wine-override]
-[-HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\Explorer]
-[-HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\CloudDomainJoin]
-[-HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList]
-`
-
-// seed puts the workstation into a start, but for what an override plays. It gives the descriptors of the keys that the start describes, as the
-// workstation prints them.
-func (e engine) seed(t *testing.T, s golden.State) map[string]string {
+// seed puts the workstation into a start, but for what an override plays.
+func (e engine) seed(t *testing.T, s golden.State) {
 	t.Helper()
-	for _, path := range []string{golden.Home, golden.Public} {
-		if err := os.RemoveAll(e.HostPath(path)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var reg strings.Builder
-	reg.WriteString(reset)
-	for n := 1; n <= 9; n++ {
-		fmt.Fprintf(&reg, "[-HKEY_USERS\\%s]\n", golden.User(n))
-	}
-	for _, k := range slices.Concat(golden.Standard.Keys, s.Keys) {
-		writeKey(&reg, k)
-	}
-	for _, path := range s.Missing {
-		fmt.Fprintf(&reg, "[-%s]\n", strings.Replace(path, "HKLM", "HKEY_LOCAL_MACHINE", 1))
-	}
-	for _, f := range s.Folders {
-		if err := os.MkdirAll(e.HostPath(f), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	e.Import(t, reg.String())
-	for _, f := range s.Files {
-		if strings.HasPrefix(f.Path, golden.Public) {
-			if err := os.MkdirAll(filepath.Dir(e.HostPath(f.Path)), 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := os.WriteFile(e.HostPath(f.Path), f.Content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return e.setKeyDescriptors(t, s.KeyDescriptors).now
-}
-
-func writeKey(reg *strings.Builder, k golden.Key) {
-	path := strings.Replace(k.Path, "HKLM", "HKEY_LOCAL_MACHINE", 1)
-	path = strings.Replace(path, "HKU", "HKEY_USERS", 1)
-	fmt.Fprintf(reg, "\n[%s]\n", path)
-	for _, v := range k.Values {
-		data := ""
-		switch v.Kind {
-		case "sz":
-			data = "hex(1):" + commas(utf16Bytes(v.Data))
-		case "expand_sz":
-			data = "hex(2):" + commas(utf16Bytes(v.Data))
-		case "dword":
-			n, err := strconv.ParseUint(v.Data, 10, 32)
-			if err != nil {
-				panic(err)
-			}
-			data = fmt.Sprintf("dword:%08x", n)
-		case "binary":
-			b, err := hex.DecodeString(v.Data)
-			if err != nil {
-				panic(err)
-			}
-			data = "hex:" + commas(b)
-		}
-		fmt.Fprintf(reg, "%q=%s\n", v.Name, data)
+	stdin := accountpicture.ReadScript.Text + strings.Join(seedLines(t, s), "\n") + "\n"
+	out, err := e.Run(t.Context(), winelab.Run{CommandLine: e.benchCommand(t), Stdin: []byte(stdin)})
+	if err != nil || out.ExitCode != 0 {
+		t.Fatalf("seed: %v, exit code %d: %s%s", err, out.ExitCode, out.Stdout, out.Stderr)
 	}
 }
 
@@ -143,50 +70,6 @@ func utf16Bytes(s string) []byte {
 		b = append(b, byte(u), byte(u>>8))
 	}
 	return b
-}
-
-func commas(b []byte) string {
-	parts := make([]string, len(b))
-	for i, c := range b {
-		parts[i] = fmt.Sprintf("%02x", c)
-	}
-	return strings.Join(parts, ",")
-}
-
-// setKeyDescriptors changes the DACLs of keys, as an administrator of the workstation would, those of keys below others first; it gives what
-// they were and what they are now.
-func (e engine) setKeyDescriptors(t *testing.T, sddl map[string]string) (printed struct{ before, now map[string]string }) {
-	t.Helper()
-	printed.before, printed.now = map[string]string{}, map[string]string{}
-	if len(sddl) == 0 {
-		return printed
-	}
-	const one = `$k=$h.OpenSubKey('%[1]s',[Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree,[Security.AccessControl.RegistryRights]'ChangePermissions, ReadPermissions');` +
-		`if($k){'%[1]s='+$k.GetAccessControl('Owner, Access').GetSecurityDescriptorSddlForm('Owner, Access');$s=[Security.AccessControl.RegistrySecurity]::new();$s.SetSecurityDescriptorSddlForm('%[2]s','Access');$k.SetAccessControl($s);` +
-		`'%[1]s='+$k.GetAccessControl('Owner, Access').GetSecurityDescriptorSddlForm('Owner, Access')};`
-	command := `powershell -Command "$h=[Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine','Registry64');`
-	keys := slices.Sorted(maps.Keys(sddl))
-	slices.Reverse(keys)
-	for _, key := range keys {
-		path, _ := strings.CutPrefix(key, `HKLM\`)
-		command += fmt.Sprintf(one, path, sddl[key][strings.Index(sddl[key], "D:"):])
-	}
-	out, err := e.Run(t.Context(), winelab.Run{CommandLine: command + `'done'"`})
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Fields(strings.ReplaceAll(string(out.Stdout), " ", "?"))
-	if len(lines) == 0 || lines[len(lines)-1] != "done" {
-		t.Fatalf("change DACLs: %s%s", out.Stdout, out.Stderr)
-	}
-	for _, line := range lines[:len(lines)-1] {
-		path, text, _ := strings.Cut(strings.ReplaceAll(line, "?", " "), "=")
-		if path = `HKLM\` + path; printed.before[path] == "" {
-			printed.before[path] = text
-		}
-		printed.now[path] = text
-	}
-	return printed
 }
 
 // overrideText are functions in place of the script's own: descriptors and links as the states have them, effects that fail. Where there
@@ -238,65 +121,6 @@ func faultText(effect string, call int, where, action string) string {
 		last = hit
 	}
 	return fmt.Sprintf("function %s {\n  $run['calls'] = 1 + $run['calls']\n%s  Shipped-%s @args\n%s}\n", effect, first, effect, last)
-}
-
-// hold lets another process of the workstation open a file for itself alone, until the test calls what it returns.
-func (e engine) hold(t *testing.T, path string) (release func()) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), e.Powershell(), "-Command",
-		fmt.Sprintf("$f=[IO.File]::Open('%s','Open','ReadWrite','None');'held';[Threading.Thread]::Sleep(300000)", path))
-	cmd.Env = e.Environ()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	release = func() {
-		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			t.Error(err)
-		}
-		_ = cmd.Wait() // it was killed
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if strings.TrimSpace(line) != "held" {
-		release()
-		t.Fatalf("hold %s: %q, %v", path, line, err)
-	}
-	return release
-}
-
-// keys reads everything below AccountPicture\Users, with a program that is not ours.
-func (e engine) keys(t *testing.T) []golden.Key {
-	t.Helper()
-	var keys []golden.Key
-	for path, values := range e.Keys(t, golden.UsersKey) {
-		k := golden.Key{Path: strings.Replace(path, "HKEY_LOCAL_MACHINE", "HKLM", 1)}
-		for name, v := range values {
-			k.Values = append(k.Values, goldenValue(t, name, v))
-		}
-		keys = append(keys, k)
-	}
-	return keys
-}
-
-func goldenValue(t *testing.T, name string, v winelab.RegistryValue) golden.Value {
-	t.Helper()
-	kinds := map[string]string{"REG_SZ": "sz", "REG_EXPAND_SZ": "expand_sz", "REG_DWORD": "dword", "REG_BINARY": "binary"}
-	data := v.Data
-	switch v.Type {
-	case "REG_DWORD":
-		n, err := strconv.ParseUint(data, 0, 32)
-		if err != nil {
-			t.Fatal(err)
-		}
-		data = strconv.FormatUint(n, 10)
-	case "REG_BINARY":
-		data = strings.ToLower(data)
-	}
-	return golden.Value{Name: name, Kind: kinds[v.Type], Data: data}
 }
 
 // tree lists our folders and files, seen from outside the workstation.

@@ -29,8 +29,13 @@ function Set-Sddl($path, $sddl) {
   $k = Find $path 'ChangePermissions, ReadPermissions'
   if (-not $k) { return }
   $s = [Security.AccessControl.RegistrySecurity]::new()
-  $s.SetSecurityDescriptorSddlForm($sddl, 'Access')
+  $s.SetSecurityDescriptorSddlForm($sddl.Substring($sddl.IndexOf('D:')), 'Access')
   $k.SetAccessControl($s)
+  if ($sddl.StartsWith('O:BA')) { # no other owner can be given there
+    $s = [Security.AccessControl.RegistrySecurity]::new()
+    $s.SetSecurityDescriptorSddlForm('O:BA', 'Owner')
+    (Find $path 'TakeOwnership').SetAccessControl($s)
+  }
 }
 function Open-Tree($path) {
   Set-Sddl $path 'D:P(A;;KA;;;BA)(A;;KA;;;WD)'
