@@ -144,9 +144,9 @@ type Claim struct {
 type Visit struct {
 	Workstation Workstation
 	Inventory   *Inventory // to plan from; nil when nothing is known, or when the workstation is to be looked at anew
-	Only        SID        // nobody else's picture is touched; empty for everybody's
-	Order       Order      // what an administrator asked for the user Only; empty: what is wanted
-	DryRun      bool       // tell what would be done (Outcome.Steps), and change nothing
+	For         SID        // whom an administrator asked for; empty for nobody
+	Order       Order      // what he asked for that user; empty: what is wanted
+	DryRun      bool       // tell what would be done for that user (Outcome.Steps), and change nothing
 }
 
 // An Order is what an administrator asks for one user, whatever is wanted for him.

@@ -17,6 +17,7 @@ import (
 type contact struct {
 	*Visitor
 	w       photopush.Workstation
+	task    photopush.Visit
 	session Session
 	inv     *photopush.Inventory
 	learnt  bool // the workstation has said something of inv in this visit
@@ -47,6 +48,7 @@ func (c *contact) execute(ctx context.Context, verbs []accountpicture.Verb) erro
 		return &photopush.Error{Reason: photopush.Script, Op: "run script on", On: c.w.Host,
 			Err: fmt.Errorf("%w (exit code %d%s)", err, out.ExitCode, excerpt(out.Stderr))}
 	}
+	c.tellEntries(answers)
 	inv, err := accountpicture.Apply(c.inv, verbs, answers, c.Now().UTC())
 	if inv != nil {
 		c.inv, c.learnt = inv, true
@@ -63,24 +65,47 @@ func (c *contact) look(ctx context.Context) error {
 	return nil
 }
 
-// readBack sets each pair's Have to what the inventory proves.
+// readBack sets each pair's Have to what the inventory proves, and notes where somebody has replaced a picture of ours since.
 func (c *contact) readBack() {
 	for i := range c.out.Pairs {
 		p := &c.out.Pairs[i]
-		p.Have = accountpicture.Have(c.inv, p.User)
+		before := p.Have
+		if p.Have = accountpicture.Have(c.inv, p.User); p.Have == photopush.HaveOverwritten && isDigest(before) {
+			c.overwritten(p.User)
+		}
 	}
 }
 
-// wishes fetches the picture sets of the pairs that differ. Its error is ctx's.
+func (c *contact) overwritten(user photopush.SID) {
+	if slices.ContainsFunc(c.out.Overwritten, func(o photopush.Overwrite) bool { return o.User == user }) {
+		return
+	}
+	c.out.Overwritten = append(c.out.Overwritten, photopush.Overwrite{User: user, Values: accountpicture.Overwritten(c.inv, user), Changed: c.inv.Account(user).Changed})
+}
+
+// isDigest tells a digest from the other words that Have may be.
+func isDigest(have string) bool {
+	switch have {
+	case photopush.HaveNothing, photopush.HaveOther, photopush.HaveOverwritten, photopush.HavePart, photopush.HaveUnknown:
+		return false
+	}
+	return true
+}
+
+// wishes are those of the pairs that differ, with their picture sets. Its error is ctx's.
 func (c *contact) wishes(ctx context.Context) ([]accountpicture.Wish, error) {
 	var wishes []accountpicture.Wish
 	for i := range c.out.Pairs {
 		p := &c.out.Pairs[i]
-		if p.Want.Digest() == "" || p.InStep() {
+		if p.InStep() {
 			continue
 		}
 		if err := accountpicture.Readable(c.inv, p.User); err != nil {
 			c.fail(p.User, err)
+			continue
+		}
+		if p.Want == photopush.Absent {
+			wishes = append(wishes, accountpicture.Wish{User: p.User, Restore: c.task.Order == photopush.Restore && p.User == c.task.For})
 			continue
 		}
 		set, err := c.Pictures.Set(ctx, p.User, p.Want.Digest())
@@ -124,6 +149,9 @@ func (c *contact) noPicture(p *photopush.Pair, err error) {
 func (c *contact) keepOriginals(ctx context.Context, wishes []accountpicture.Wish) error {
 	var first []photopush.Pair
 	for _, w := range wishes {
+		if w.Set == nil {
+			continue
+		}
 		p := c.pair(w.User)
 		if p.Original = accountpicture.Original(c.inv, p.User); p.Original != nil {
 			first = append(first, *p)
@@ -135,18 +163,15 @@ func (c *contact) keepOriginals(ctx context.Context, wishes []accountpicture.Wis
 	return c.Planner.KeepOriginals(ctx, first)
 }
 
-// push puts the pictures there. A user with whom it fails is left out and the others go on; it returns the first failure.
+// push does what is wished. A user with whom it fails is left out and the others go on; it returns the first failure.
 func (c *contact) push(ctx context.Context, wishes []accountpicture.Wish) error {
 	for range len(wishes) + 1 { // each round ends the work, or takes one user out
-		verbs, err := accountpicture.Plan(c.inv, c.without(wishes))
+		verbs, err := accountpicture.Plan(c.inv, c.without(wishes), c.Options)
 		if err != nil {
 			return err
 		}
-		if len(verbs) == 0 {
-			return c.verdict(wishes)
-		}
-		err = c.run(ctx, verbs)
-		c.countPushed()
+		err = c.runAll(ctx, verbs)
+		c.count()
 		user, ofUser := accountpicture.FailedUser(err)
 		switch {
 		case err == nil:
@@ -159,14 +184,30 @@ func (c *contact) push(ctx context.Context, wishes []accountpicture.Wish) error 
 	return c.verdict(wishes)
 }
 
-func (c *contact) countPushed() {
+// runAll executes a plan: a process for each script that it needs.
+func (c *contact) runAll(ctx context.Context, verbs []accountpicture.Verb) error {
+	for _, batch := range accountpicture.Batches(verbs) {
+		if err := c.run(ctx, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count notes whose picture was put there, and of whom nothing of ours is there any more.
+func (c *contact) count() {
 	for i := range c.out.Pairs {
 		p := &c.out.Pairs[i]
-		have := accountpicture.Have(c.inv, p.User)
-		if have != p.Have && have != "" && have == p.Want.Digest() && !slices.Contains(c.out.Pushed, p.User) {
+		before := p.Have
+		if p.Have = accountpicture.Have(c.inv, p.User); p.Have == before || !p.InStep() {
+			continue
+		}
+		switch {
+		case p.Want == photopush.Absent && !slices.Contains(c.out.Removed, p.User):
+			c.out.Removed = append(c.out.Removed, p.User)
+		case p.Want.Digest() != "" && !slices.Contains(c.out.Pushed, p.User):
 			c.out.Pushed = append(c.out.Pushed, p.User)
 		}
-		p.Have = have
 	}
 }
 
@@ -228,13 +269,13 @@ func (c *contact) pair(user photopush.SID) *photopush.Pair {
 func (c *contact) explain() {
 	for i := range c.out.Pairs {
 		p := &c.out.Pairs[i]
-		if p.InStep() {
+		err := c.failed[p.User]
+		if p.InStep() && err == nil {
 			if p.Want.Digest() != "" {
 				p.Reason, p.Detail = "", ""
 			}
 			continue
 		}
-		err := c.failed[p.User]
 		if err == nil {
 			err = c.out.Err
 		}

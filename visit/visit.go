@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	photopush "github.com/photopush/photopush"
@@ -47,6 +48,8 @@ type Visitor struct {
 	Remote   Remote
 	Pictures Pictures
 	Planner  Planner
+	Options  accountpicture.Options
+	Name     func(photopush.SID) string // how a user is called where a dry run names him; nil for the SID
 	Log      *slog.Logger
 	Now      func() time.Time
 }
@@ -56,9 +59,9 @@ const lockWait = 3 * time.Second
 
 // Visit contacts the workstation once. It returns when ctx ends; the outcome then says what was read back by then.
 func (v *Visitor) Visit(ctx context.Context, task photopush.Visit) photopush.Outcome {
-	c := &contact{Visitor: v, w: task.Workstation, inv: task.Inventory}
+	c := &contact{Visitor: v, w: task.Workstation, task: task, inv: task.Inventory}
 	c.out.Workstation, c.out.Started = task.Workstation.ID, v.Now().UTC()
-	if err := c.do(ctx); err != nil {
+	if err := c.do(ctx, c.visit); err != nil {
 		c.out.Reason, c.out.Err = reasonOf(err), err
 	}
 	c.out.Finished = v.Now().UTC()
@@ -77,8 +80,8 @@ func reasonOf(err error) photopush.Reason {
 	return photopush.ReasonOf(err)
 }
 
-// do connects, visits, and closes.
-func (c *contact) do(ctx context.Context) error {
+// do connects, does what is to be done there, and closes.
+func (c *contact) do(ctx context.Context, work func(context.Context) error) error {
 	if c.w.Host == "" {
 		return &photopush.Error{Reason: photopush.DNS, Op: "connect to", On: c.w.Name, Err: errors.New("the computer object has no dNSHostName")}
 	}
@@ -93,7 +96,7 @@ func (c *contact) do(ctx context.Context) error {
 			c.Log.Debug("close session", "workstation", c.w.Host, "err", err) // an open shell ends by its idle time
 		}
 	}()
-	return c.visit(ctx)
+	return work(ctx)
 }
 
 // answered tells whether the machine said anything at all.
@@ -140,22 +143,33 @@ func (c *contact) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.out.Pairs = pairs
+	c.out.Pairs = c.chosen(pairs)
 	c.readBack()
 	wishes, err := c.wishes(ctx)
 	if err != nil {
 		return err
 	}
-	if len(wishes) == 0 {
+	if len(wishes) == 0 && !accountpicture.Interrupted(c.inv) {
 		return c.failure()
 	}
-	if err := accountpicture.Preflight(c.inv); err != nil {
+	if err := preflight(c.inv, wishes); err != nil {
 		return err
+	}
+	if c.task.DryRun {
+		return c.tell(wishes)
 	}
 	if err := c.keepOriginals(ctx, wishes); err != nil {
 		return err
 	}
 	return c.push(ctx, wishes)
+}
+
+// preflight says why nothing can be done there. A policy that hides pictures is no reason to leave ours there.
+func preflight(inv *photopush.Inventory, wishes []accountpicture.Wish) error {
+	if slices.ContainsFunc(wishes, func(w accountpicture.Wish) bool { return w.Set != nil }) {
+		return accountpicture.Preflight(inv)
+	}
+	return accountpicture.PreflightSystem(inv)
 }
 
 func wait(ctx context.Context, d time.Duration) error {

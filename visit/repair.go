@@ -1,0 +1,73 @@
+package visit
+
+import (
+	"context"
+	"fmt"
+
+	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/accountpicture"
+)
+
+// A Repair is what became of the permissions of a workstation's keys.
+type Repair struct {
+	Workstation photopush.GUID
+	Contacted   bool
+	Inventory   *photopush.Inventory // what is there now; nil when nothing was learnt
+	Unread      bool                 // something may have been changed that was not read back
+	Found       []accountpicture.Finding
+	Left        []accountpicture.Finding // what is still open after it; in a dry run what no repair can mend
+	Steps       []string                 // of a dry run: what would be done
+	Err         error
+}
+
+// rounds is how often a repair plans anew: what keys inherit from the one above changes with it, so that they come in the next round.
+const rounds = 3
+
+// Repair lets those who could write the keys of account pictures, by an old recipe, read them from now on. keep is given what the permissions are,
+// before anything is changed.
+func (v *Visitor) Repair(ctx context.Context, task photopush.Visit, keep func(context.Context, []accountpicture.Finding) error) Repair {
+	c := &contact{Visitor: v, w: task.Workstation, task: task}
+	r := Repair{Workstation: task.Workstation.ID}
+	r.Err = c.do(ctx, func(ctx context.Context) error { return c.repair(ctx, &r, keep) })
+	r.Contacted, r.Unread = c.out.Contacted, c.out.Unread
+	if c.learnt {
+		r.Inventory = c.inv
+	}
+	return r
+}
+
+func (c *contact) repair(ctx context.Context, r *Repair, keep func(context.Context, []accountpicture.Finding) error) error {
+	for round := 1; ; round++ {
+		if err := c.look(ctx); err != nil {
+			return err
+		}
+		r.Left = accountpicture.Findings(c.inv)
+		if round == 1 {
+			r.Found = r.Left
+		}
+		verbs := accountpicture.PlanRepair(c.inv)
+		switch {
+		case len(verbs) == 0 || round > rounds:
+			return c.left(r)
+		case c.task.DryRun:
+			r.Steps = accountpicture.Describe(verbs, c.inv, c.name)
+			return nil
+		}
+		if err := keep(ctx, r.Left); err != nil {
+			return err
+		}
+		if err := c.runAll(ctx, verbs); err != nil {
+			return err
+		}
+	}
+}
+
+// left is an error when something is still open.
+func (c *contact) left(r *Repair) error {
+	if len(r.Left) == 0 {
+		return nil
+	}
+	return &photopush.Error{Reason: photopush.Denied, Op: "close the keys of", On: c.w.Host,
+		Err: &photopush.Cause{What: fmt.Sprintf("%d permissions are still open, the first: %s", len(r.Left), r.Left[0]),
+			Do: "take away the group policy that sets them first; what is left then must be mended by hand"}}
+}
