@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // File attributes (MS-FSCC 2.6).
@@ -36,6 +37,7 @@ type node struct {
 	name     string
 	attrs    uint32
 	security SecurityDescriptor
+	modified time.Time        // of a file: its last write
 	data     []byte           // of a file; never changed in place, so that it may be shared
 	children map[string]*node // of a folder, by folded name
 	target   string           // of a link: where it leads
@@ -124,7 +126,7 @@ func (m *Machine) makeFolders(path string) *node {
 		panic(fmt.Sprintf("simwin: %q is no path of drive C:", path))
 	}
 	above := m.makeFolders(parent)
-	n := newFolder(name, above.security.child(true, fileMapping))
+	n := newFolder(name, above.security.child(administrator, true, fileMapping))
 	above.children[fold(name)] = n
 	return n
 }
@@ -153,7 +155,7 @@ func (m *Machine) MakeLink(path, target string) {
 	defer m.mu.Unlock()
 	parent, name := parentPath(path)
 	above := m.makeFolders(parent)
-	n := newFolder(name, above.security.child(true, fileMapping))
+	n := newFolder(name, above.security.child(administrator, true, fileMapping))
 	n.attrs |= AttrReparsePoint
 	n.target = target
 	above.children[fold(name)] = n
@@ -167,14 +169,14 @@ func (m *Machine) WriteFile(path string, data []byte) {
 	above := m.makeFolders(parent)
 	n := above.children[fold(name)]
 	if n == nil {
-		n = newFile(name, above)
+		n = newFile(administrator, name, above)
 	}
-	m.free += int64(len(n.data)) - int64(len(data))
-	n.data = slices.Clone(data)
+	m.take(int64(len(data)) - int64(len(n.data)))
+	n.data, n.modified = slices.Clone(data), m.now()
 }
 
-func newFile(name string, above *node) *node {
-	n := &node{name: name, attrs: AttrArchive, security: above.security.child(false, fileMapping), handles: map[*fileHandle]bool{}}
+func newFile(who token, name string, above *node) *node {
+	n := &node{name: name, attrs: AttrArchive, security: above.security.child(who, false, fileMapping), handles: map[*fileHandle]bool{}}
 	above.children[fold(name)] = n
 	return n
 }
@@ -199,7 +201,7 @@ func (m *Machine) Remove(path string) {
 	if above == nil || above.children[fold(name)] == nil {
 		return
 	}
-	m.free += above.children[fold(name)].size()
+	m.take(-above.children[fold(name)].size())
 	delete(above.children, fold(name))
 }
 

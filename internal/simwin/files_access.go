@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// What a process of an administrator may do with files: rights and sharing are checked when a file is opened, and errors are those
-// of .NET's FileStream, File and Directory.
+// What a process may do with files: rights and sharing are checked when a file is opened, and errors are those of .NET's FileStream,
+// File and Directory.
 
 // Sharing of an open file (FileShare).
 const (
@@ -53,9 +53,9 @@ func (n *node) open(access, share uint32) *fileHandle {
 	return h
 }
 
-func (m *Machine) close(h *fileHandle) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+func (a actor) close(h *fileHandle) {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
 	delete(h.node.handles, h)
 }
 
@@ -68,12 +68,12 @@ func inUse(path string) error {
 }
 
 // folderOf finds the folder that path lies in, and path's own name.
-func (m *Machine) folderOf(path string) (*node, string, error) {
+func (a actor) folderOf(path string) (*node, string, error) {
 	if _, ok := splitPath(path); !ok {
 		return nil, "", winError{invalidName, "The filename, directory name, or volume label syntax is incorrect."}
 	}
 	parent, name := parentPath(path)
-	above := m.find(parent, true)
+	above := a.m.find(parent, true)
 	if above == nil || !above.folder() {
 		return nil, "", winError{pathNotFound, "Could not find a part of the path '" + path + "'."}
 	}
@@ -81,27 +81,27 @@ func (m *Machine) folderOf(path string) (*node, string, error) {
 }
 
 // fileExists and folderExists are File.Exists and Directory.Exists: links are followed, and no right is needed but the parent's list.
-func (m *Machine) fileExists(path string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := m.find(path, true)
+func (a actor) fileExists(path string) bool {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	n := a.m.find(path, true)
 	return n != nil && !n.folder()
 }
 
-func (m *Machine) folderExists(path string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := m.find(path, true)
+func (a actor) folderExists(path string) bool {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	n := a.m.find(path, true)
 	return n != nil && n.folder()
 }
 
 // attributes is File.GetAttributes: of a link itself, not of where it leads.
-func (m *Machine) attributes(path string) (uint32, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := m.find(path, false)
+func (a actor) attributes(path string) (uint32, error) {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	n := a.m.find(path, false)
 	if n == nil {
-		if _, _, err := m.folderOf(path); err != nil {
+		if _, _, err := a.m.folderOf(path); err != nil {
 			return 0, err
 		}
 		return 0, winError{fileNotFound, "Could not find file '" + path + "'."}
@@ -110,37 +110,40 @@ func (m *Machine) attributes(path string) (uint32, error) {
 }
 
 // pathSddl is GetAccessControl: it needs READ_CONTROL.
-func (m *Machine) pathSddl(path string) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := m.find(path, true)
+func (a actor) pathSddl(path string) (string, error) {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	n := a.m.find(path, true)
 	if n == nil {
 		return "", winError{fileNotFound, "Could not find '" + path + "'."}
 	}
-	if !n.security.allows(rightReadControl, fileMapping) {
+	if !n.security.allows(a.who, rightReadControl, fileMapping) {
 		return "", denied(path)
 	}
 	return n.security.String(), nil
 }
 
-// createFolder is Directory.CreateDirectory with a descriptor, in one call; a folder that is there already is left as it is.
-func (m *Machine) createFolder(path string, sd SecurityDescriptor) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	above, name, err := m.folderOf(path)
+// createFolder is Directory.CreateDirectory with a descriptor, in one call; a folder that is there already is left as it is. The owner
+// must be one that the caller may set.
+func (a actor) createFolder(path string, sd SecurityDescriptor) error {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	above, name, err := a.m.folderOf(path)
 	if err != nil {
 		return err
 	}
-	switch n := m.find(path, true); {
+	switch n := a.m.find(path, true); {
 	case n != nil && n.folder():
 		return nil
 	case above.children[fold(name)] != nil:
 		return winError{alreadyExists, "Cannot create '" + path + "' because a file or directory with the same name already exists."}
-	case !above.security.allows(fileAppendData, fileMapping):
+	case !above.security.allows(a.who, fileAppendData, fileMapping):
 		return denied(path)
+	case sd.Owner != "" && !a.who.mayOwn(sd.Owner):
+		return winError{invalidOwner, "This security ID may not be assigned as the owner of this object."}
 	}
 	above.children[fold(name)] = newFolder(name, sd)
-	m.counters.FoldersCreated++
+	a.count.FoldersCreated++
 	return nil
 }
 
@@ -154,26 +157,31 @@ const (
 )
 
 // openFile is FileStream's constructor.
-func (m *Machine) openFile(path string, mode disposition, access, share uint32) (*fileHandle, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	above, name, err := m.folderOf(path)
+func (a actor) openFile(path string, mode disposition, access, share uint32) (*fileHandle, error) {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	above, name, err := a.m.folderOf(path)
 	if err != nil {
 		return nil, err
 	}
-	n := m.find(path, true)
+	n := a.m.find(path, true)
 	switch {
 	case n == nil && mode == openExisting:
 		return nil, winError{fileNotFound, "Could not find file '" + path + "'."}
 	case n == nil:
-		if !above.security.allows(fileWriteData, fileMapping) {
+		if !above.security.allows(a.who, fileWriteData, fileMapping) {
 			return nil, denied(path)
 		}
-		m.counters.FileWrites++
-		return newFile(name, above).open(access, share), nil
+		if above.children[fold(name)] != nil { // a link that leads nowhere
+			return nil, winError{pathNotFound, "Could not find a part of the path '" + path + "'."}
+		}
+		a.count.FileWrites++
+		made := newFile(a.who, name, above)
+		made.modified = a.m.now()
+		return made.open(access, share), nil
 	case mode == createNew:
 		return nil, winError{fileExists, "The file '" + path + "' already exists."}
-	case n.folder(), !n.security.allows(access, fileMapping), access&fileWriteData != 0 && n.attrs&AttrReadOnly != 0:
+	case n.folder(), !n.security.allows(a.who, access, fileMapping), access&fileWriteData != 0 && n.attrs&AttrReadOnly != 0:
 		return nil, denied(path)
 	case !n.mayOpen(access, share):
 		return nil, inUse(path)
@@ -181,31 +189,43 @@ func (m *Machine) openFile(path string, mode disposition, access, share uint32) 
 	return n.open(access, share), nil
 }
 
-// write appends to a file that was opened for writing. What fits is written before the disk is full.
-func (m *Machine) write(h *fileHandle, data []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	fits := min(int64(len(data)), max(m.free, 0))
-	h.node.data = slices.Concat(h.node.data, data[:fits])
-	m.free -= fits
+// write appends to a file that was opened for writing. What fits is written before the disk is full; of what a quota refuses nothing is
+// (that is believed).
+func (a actor) write(h *fileHandle, data []byte) error {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	if a.m.quota >= 0 && a.m.quota < int64(len(data)) {
+		return winError{quotaExceeded, "The user's disk quota is exceeded."}
+	}
+	fits := min(int64(len(data)), max(a.m.free, 0))
+	h.node.data, h.node.modified = slices.Concat(h.node.data, data[:fits]), a.m.now()
+	a.m.take(fits)
 	if fits < int64(len(data)) {
 		return winError{diskFull, "There is not enough space on the disk."}
 	}
 	return nil
 }
 
+// take moves bytes from what is free to what is stored; negative ones back.
+func (m *Machine) take(bytes int64) {
+	m.free -= bytes
+	if m.quota >= 0 {
+		m.quota -= bytes
+	}
+}
+
 // read is the whole content of an open file.
-func (m *Machine) read(h *fileHandle) []byte {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+func (a actor) read(h *fileHandle) []byte {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
 	return h.node.data
 }
 
 // deleteFile is File.Delete: silent when the file is missing. It needs DELETE on the file, or DELETE_CHILD on its folder.
-func (m *Machine) deleteFile(path string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	above, name, err := m.folderOf(path)
+func (a actor) deleteFile(path string) error {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	above, name, err := a.m.folderOf(path)
 	if err != nil {
 		return err
 	}
@@ -213,28 +233,27 @@ func (m *Machine) deleteFile(path string) error {
 	if n == nil {
 		return nil
 	}
-	may := n.security.allows(rightDelete, fileMapping) || above.security.allows(fileDeleteChild, fileMapping)
 	switch {
-	case n.folder(), !may, n.attrs&AttrReadOnly != 0:
+	case n.folder(), !a.mayDelete(above, n), n.attrs&AttrReadOnly != 0:
 		return denied(path)
 	case !n.mayOpen(rightDelete, shareRead|shareWrite|shareDelete):
 		return inUse(path)
 	}
 	delete(above.children, fold(name))
-	m.free += int64(len(n.data))
-	m.counters.FileDeletes++
+	a.m.take(-n.size())
+	a.count.FileDeletes++
 	return nil
 }
 
 // list is the entries of a folder: Directory.GetFiles or GetDirectories, in the order of NTFS' index.
-func (m *Machine) list(path string, folders bool) ([]string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := m.find(path, true)
+func (a actor) list(path string, folders bool) ([]string, error) {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	n := a.m.find(path, true)
 	switch {
 	case n == nil || !n.folder():
 		return nil, winError{pathNotFound, "Could not find a part of the path '" + path + "'."}
-	case !n.security.allows(fileReadData, fileMapping):
+	case !n.security.allows(a.who, fileReadData, fileMapping):
 		return nil, denied(path)
 	}
 	var names []string
@@ -247,18 +266,18 @@ func (m *Machine) list(path string, folders bool) ([]string, error) {
 }
 
 // length is FileInfo.Length: it needs no open file.
-func (m *Machine) length(path string) (int, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := m.find(path, true)
+func (a actor) length(path string) (int, error) {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	n := a.m.find(path, true)
 	if n == nil || n.folder() {
 		return 0, winError{fileNotFound, "Could not find file '" + path + "'."}
 	}
 	return len(n.data), nil
 }
 
-func (m *Machine) freeBytes() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.free
+func (a actor) freeBytes() int64 {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	return a.m.free
 }

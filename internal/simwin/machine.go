@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/photopush/photopush"
-	"github.com/photopush/photopush/internal/badge"
 )
 
 // Keys of the inside, 64-bit view.
@@ -27,22 +26,25 @@ const (
 
 // MachineOptions say what kind of workstation it is. The zero value is a domain-joined Windows 11 23H2 client with room on its disk.
 type MachineOptions struct {
-	Build          int           // 22631 when zero
-	Revision       uint32        // UBR; 4317 when zero
-	Release        string        // DisplayVersion; 23H2 when empty
-	Edition        string        // Enterprise when empty
-	Type           string        // InstallationType: Client when empty
-	InstallDate    time.Time     // 2023-11-14 22:13:20 UTC when zero
-	MachineGUID    string        // one of its own when empty, made from InstallDate
-	Domain         string        // DNS domain; corp.example when empty
-	EntraJoined    bool          // also joined to Entra
-	Net            uint32        // .NET Framework release; 533320 (4.8.1) when zero
-	PowerShell     string        // version of the engine; 5.1.22621.2506 when empty
-	ProgramFiles   string        // C:\Program Files when empty
-	FreeBytes      int64         // on drive C:; 80 GB when zero
-	UseDefaultTile bool          // policy: everybody has the default picture
-	Constrained    bool          // PowerShell runs in Constrained Language Mode
-	ScriptTime     time.Duration // what a run of the script takes besides its work, as a cold start does; none when zero
+	Build          int              // 22631 when zero
+	Revision       uint32           // UBR; 4317 when zero
+	Release        string           // DisplayVersion; 23H2 when empty
+	Edition        string           // Enterprise when empty
+	Type           string           // InstallationType: Client when empty
+	InstallDate    time.Time        // 2023-11-14 22:13:20 UTC when zero
+	MachineGUID    string           // one of its own when empty, made from InstallDate
+	Domain         string           // DNS domain; corp.example when empty
+	EntraJoined    bool             // also joined to Entra
+	Net            uint32           // .NET Framework release; 533320 (4.8.1) when zero
+	PowerShell     string           // version of the engine; 5.1.22621.2506 when empty
+	ProgramFiles   string           // C:\Program Files when empty
+	FreeBytes      int64            // on drive C:; 80 GB when zero
+	UseDefaultTile bool             // policy: everybody has the default picture
+	Constrained    bool             // PowerShell runs in Constrained Language Mode
+	Privileged     bool             // administrators have SeTakeOwnershipPrivilege and SeRestorePrivilege enabled, as in WinRM's sessions
+	GuardedKeys    bool             // keys of users that Windows makes are as MakeWindowsKey makes them; else they inherit
+	Now            func() time.Time // the clock of file times; time.Now when nil
+	ScriptTime     time.Duration    // what a run of the script takes besides its work, as a cold start does; none when zero
 }
 
 func (o MachineOptions) complete() MachineOptions {
@@ -60,6 +62,9 @@ func (o MachineOptions) complete() MachineOptions {
 	o.PowerShell = cmp.Or(o.PowerShell, "5.1.22621.2506")
 	o.ProgramFiles = cmp.Or(o.ProgramFiles, `C:\Program Files`)
 	o.FreeBytes = cmp.Or(o.FreeBytes, 80e9)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	return o
 }
 
@@ -67,10 +72,14 @@ func (o MachineOptions) complete() MachineOptions {
 // concurrent use. Its methods that set something up ask for no right and are not counted; a process of Run is held to the
 // descriptors of keys and files as an administrator is.
 type Machine struct {
+	actor       // an administrator, whose doings are counted in counters
 	mu          sync.Mutex
 	hives       map[string]*regKey
 	drive       *node
 	free        int64 // bytes on drive C:
+	quota       int64 // bytes that may still be stored; negative for no limit
+	now         func() time.Time
+	guardedKeys bool
 	powerShell  string
 	constrained bool
 	scriptTime  time.Duration
@@ -82,22 +91,28 @@ type Machine struct {
 
 // Counters are what the processes of a workstation did since it was made. What a test sets up is not counted.
 type Counters struct {
-	Processes      int // started
-	RegistryWrites int // keys created, values set
-	FileWrites     int // files created
-	FileDeletes    int
-	FoldersCreated int
+	Processes       int // started
+	RegistryWrites  int // keys created, values set
+	RegistryDeletes int // keys, values
+	SecurityChanges int // owners or DACLs of keys written
+	FileWrites      int // files created
+	FileDeletes     int
+	FileMoves       int // files moved, or put in another's place
+	FoldersCreated  int
+	FoldersDeleted  int
 }
 
 // Writes is the sum of all changes.
 func (c Counters) Writes() int {
-	return c.RegistryWrites + c.FileWrites + c.FileDeletes + c.FoldersCreated
+	return c.RegistryWrites + c.RegistryDeletes + c.SecurityChanges + c.FileWrites + c.FileDeletes + c.FileMoves + c.FoldersCreated + c.FoldersDeleted
 }
 
 // NewMachine makes a workstation on which nobody has signed in yet.
 func NewMachine(o MachineOptions) *Machine {
 	o = o.complete()
-	m := &Machine{free: o.FreeBytes, powerShell: o.PowerShell, constrained: o.Constrained, scriptTime: o.ScriptTime}
+	m := &Machine{free: o.FreeBytes, quota: -1, now: o.Now, guardedKeys: o.GuardedKeys, powerShell: o.PowerShell, constrained: o.Constrained, scriptTime: o.ScriptTime}
+	m.actor = actor{m, administrator, &m.counters}
+	m.who.privileged = o.Privileged
 	m.makeRegistry(o)
 	m.makeDrive(o.ProgramFiles)
 	return m
@@ -174,6 +189,14 @@ func (m *Machine) SetFree(bytes int64) {
 	m.free = bytes
 }
 
+// SetQuota sets how many bytes more may be stored on drive C: before the quota is exceeded; what is deleted may be stored again. A
+// negative number takes the quota off.
+func (m *Machine) SetQuota(bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.quota = bytes
+}
+
 // Counters are what the processes did so far.
 func (m *Machine) Counters() Counters {
 	m.mu.Lock()
@@ -226,30 +249,6 @@ func (m *Machine) SetSignedIn(sid photopush.SID, loaded, interactive bool) {
 	}
 	if interactive {
 		m.SetValue(key+`\`+volatileKey, "USERNAME", StringValue(string(sid)))
-	}
-}
-
-// PictureSizes are the sizes of the values that Windows 10 and 11 write when a user picks a picture.
-var PictureSizes = []int{32, 40, 48, 64, 96, 192, 208, 240, 424, 448, 1080}
-
-// AddWindowsPicture gives a user an account picture as Windows makes it when he picks one himself: a file per size in
-// C:\Users\Public\AccountPictures\<SID>, of which the pixels show number, and a value for each. Values that are there are replaced,
-// earlier files of Windows are removed, and Image200 is deleted.
-func (m *Machine) AddWindowsPicture(sid photopush.SID, number uint32) {
-	m.mu.Lock()
-	m.pictures++
-	guid := fmt.Sprintf("{0E2F5B9C-0000-4A7B-8000-%012X}", m.pictures)
-	m.mu.Unlock()
-	folder := publicFolder + `\AccountPictures\` + string(sid)
-	m.Remove(folder)
-	key := pictureUsersKey + `\` + string(sid)
-	m.DeleteValue(key, "Image200")
-	for _, size := range PictureSizes {
-		name := "Image" + strconv.Itoa(size)
-		path := folder + `\` + guid + "-" + name + ".jpg"
-		m.WriteFile(path, badge.JPEG(number, size, size, 85))
-		m.SetAttributes(path, AttrHidden|AttrArchive)
-		m.SetValue(key, name, StringValue(path))
 	}
 }
 

@@ -14,6 +14,10 @@ const (
 	alreadyExists     = 0x800700b7
 	diskFull          = 0x80070070
 	invalidName       = 0x8007007b
+	invalidOwner      = 0x8007051b
+	quotaExceeded     = 0x80070718
+	folderNotEmpty    = 0x80070091
+	notAFolder        = 0x8007010b
 )
 
 // A winError is an exception: what it says is for people, the HRESULT decides.

@@ -26,6 +26,9 @@ func (m *Machine) Snapshot() Snapshot {
 
 func (s Snapshot) addKey(path string, k *regKey) {
 	s[path] = "key " + k.security.String()
+	if k.link != "" {
+		s[path] = "link to " + k.link + " " + k.security.String()
+	}
 	for _, v := range k.values {
 		s[path+"!"+v.name] = fmt.Sprintf("value type %d %x", v.Type, v.Data)
 		if text, ok := v.Text(); ok {

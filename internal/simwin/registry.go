@@ -88,6 +88,7 @@ type regKey struct {
 	subkeys  map[string]*regKey  // by folded name
 	values   map[string]regEntry // by folded name
 	security SecurityDescriptor
+	link     string // of a symbolic link: the path of the key it stands for
 }
 
 type regEntry struct {
@@ -105,29 +106,6 @@ const (
 	hiveHKLM       = "HKLM"
 	hiveHKU        = "HKU"
 )
-
-// walk finds a key below k by its path; nil when it is missing.
-func (k *regKey) walk(path []string) *regKey {
-	for _, name := range path {
-		if k = k.subkeys[fold(name)]; k == nil {
-			return nil
-		}
-	}
-	return k
-}
-
-// make finds or creates the keys of a path.
-func (k *regKey) make(path []string) *regKey {
-	for _, name := range path {
-		sub := k.subkeys[fold(name)]
-		if sub == nil {
-			sub = newKey(name, k, k.security.child(true, keyMapping))
-			k.subkeys[fold(name)] = sub
-		}
-		k = sub
-	}
-	return k
-}
 
 func (k *regKey) set(name string, v RegistryValue) {
 	if old, ok := k.values[fold(name)]; ok {
@@ -154,16 +132,6 @@ func splitKey(path string) (hive string, names []string) {
 	return fold(hive), names
 }
 
-// key finds a key by its full path; nil when it is missing. The mutex is held.
-func (m *Machine) key(path string) *regKey {
-	hive, names := splitKey(path)
-	root := m.hives[hive]
-	if root == nil {
-		return nil
-	}
-	return root.walk(names)
-}
-
 // SetValue sets a value as if somebody with every right did, and creates the keys that are missing. path begins with HKLM or HKU
 // (any other hive is an error of the caller, and panics); the 64-bit view is meant.
 func (m *Machine) SetValue(path, name string, v RegistryValue) {
@@ -180,12 +148,35 @@ func (m *Machine) CreateKey(path string) {
 }
 
 func (m *Machine) makeKey(path string) *regKey {
-	hive, names := splitKey(path)
+	k := m.hiveOf(path)
+	_, names := splitKey(path)
+	for _, name := range names {
+		k = m.subkey(administrator, k, name)
+	}
+	return k
+}
+
+// subkey finds or creates a key; what creates it is who.
+func (m *Machine) subkey(who token, k *regKey, name string) *regKey {
+	sub := k.subkeys[fold(name)]
+	if sub == nil {
+		sub = newKey(name, k, k.security.child(who, true, keyMapping))
+		k.subkeys[fold(name)] = sub
+	}
+	if sub.link != "" {
+		return m.key(sub.link)
+	}
+	return sub
+}
+
+// hiveOf is the root of the hive in which a path lies.
+func (m *Machine) hiveOf(path string) *regKey {
+	hive, _ := splitKey(path)
 	root := m.hives[hive]
 	if root == nil {
 		panic(fmt.Sprintf("simwin: %q is in no hive, want HKLM or HKU", path))
 	}
-	return root.make(names)
+	return root
 }
 
 // Value reads a value; false when it or its key is missing.
@@ -236,14 +227,18 @@ func (m *Machine) DeleteValue(path, name string) {
 	}
 }
 
-// DeleteKey deletes a key with everything below it, if it is there. A root of a hive stays.
+// DeleteKey deletes a key with everything below it, or a link, if it is there. A root of a hive stays.
 func (m *Machine) DeleteKey(path string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if k := m.key(path); k != nil && k.parent != nil {
-		delete(k.parent.subkeys, fold(k.name))
-		k.parent = nil
+	if k := m.lookup(path, false, maxLinks); k != nil && k.parent != nil {
+		k.unlink()
 	}
+}
+
+func (k *regKey) unlink() {
+	delete(k.parent.subkeys, fold(k.name))
+	k.parent = nil
 }
 
 // SecureKey gives a key (created when it is missing) an owner and a DACL; its subkeys keep theirs.

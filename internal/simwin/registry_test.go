@@ -91,10 +91,10 @@ func TestKeyRights(t *testing.T) {
 
 func TestOwnerMayAlwaysWriteDAC(t *testing.T) {
 	sd := mustSDDL("O:BAD:P(A;;KR;;;BA)")
-	if !sd.allows(rightWriteDAC|rightReadControl, keyMapping) || sd.allows(rightWriteOwner, keyMapping) {
+	if !sd.allows(administrator, rightWriteDAC|rightReadControl, keyMapping) || sd.allows(administrator, rightWriteOwner, keyMapping) {
 		t.Error("an owner has READ_CONTROL and WRITE_DAC, and no more")
 	}
-	if mustSDDL("O:SYD:P(A;;KR;;;BA)").allows(rightWriteDAC, keyMapping) {
+	if mustSDDL("O:SYD:P(A;;KR;;;BA)").allows(administrator, rightWriteDAC, keyMapping) {
 		t.Error("another than the owner may write the DACL")
 	}
 }

@@ -2,7 +2,6 @@ package simwin
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -64,11 +63,13 @@ const (
 	fileReadAttribute = 0x80  //
 	fileWriteAttr     = 0x100 //
 
-	keyQueryValue = 0x1
-	keySetValue   = 0x2
-	keyCreateSub  = 0x4
-	keyRead       = 0x20019
-	keyWrite      = 0x20006
+	keyQueryValue   = 0x1
+	keySetValue     = 0x2
+	keyCreateSub    = 0x4
+	keyEnumerateSub = 0x8
+	keyCreateLink   = 0x20
+	keyRead         = 0x20019
+	keyWrite        = 0x20006
 )
 
 const (
@@ -77,12 +78,11 @@ const (
 	sidUsers            = "S-1-5-32-545"
 	sidAuthenticated    = "S-1-5-11"
 	sidEveryone         = "S-1-1-0"
+	sidInteractive      = "S-1-5-4"
 	sidCreatorOwner     = "S-1-3-0"
+	sidOwnerRights      = "S-1-3-4"
 	sidTrustedInstaller = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
 )
-
-// token holds the groups of the account that a remote shell of an administrator runs under.
-var token = []string{sidAdministrators, sidUsers, sidAuthenticated, sidEveryone, "S-1-5-2", "S-1-5-15"}
 
 // A mapping gives generic rights their meaning for one kind of object (MS-DTYP 2.4.3, GENERIC_MAPPING).
 type mapping struct{ read, write, execute, all uint32 }
@@ -100,74 +100,6 @@ func (g mapping) specific(mask uint32) uint32 {
 		}
 	}
 	return specific
-}
-
-// allows is the access check of MS-DTYP 2.5.3.2 for the token of an administrator: entries in order, the first that decides a
-// right wins, and an owner always has READ_CONTROL and WRITE_DAC. A conditional entry's condition counts as not met.
-func (sd SecurityDescriptor) allows(want uint32, g mapping) bool {
-	if sd.NullDACL {
-		return true
-	}
-	if slices.Contains(token, sd.Owner) {
-		want &^= rightReadControl | rightWriteDAC
-	}
-	for _, ace := range sd.DACL {
-		if want == 0 {
-			return true
-		}
-		if ace.Flags&inheritOnly != 0 || !slices.Contains(token, ace.SID) {
-			continue
-		}
-		switch mask := g.specific(ace.Mask); ace.Kind {
-		case Allow, AllowObject:
-			want &^= mask
-		case Deny, DenyObject:
-			if want&mask != 0 {
-				return false
-			}
-		}
-	}
-	return want == 0
-}
-
-// child is the descriptor of what is created below with none of its own (MS-DTYP 2.5.3.4): owner Administrators, and what the
-// parent lets be inherited.
-func (sd SecurityDescriptor) child(container bool, g mapping) SecurityDescriptor {
-	made := SecurityDescriptor{Owner: sidAdministrators, AutoInherited: true, NullDACL: sd.NullDACL}
-	for _, ace := range sd.DACL {
-		made.DACL = append(made.DACL, ace.inherit(container, made.Owner, g)...)
-	}
-	return made
-}
-
-func (a ACE) inherit(container bool, owner string, g mapping) []ACE {
-	if a.Flags&(objectInherit|containerInherit) == 0 {
-		return nil
-	}
-	effective := ACE{Kind: a.Kind, Mask: g.specific(a.Mask), SID: a.SID, Flags: inherited}
-	if effective.SID == sidCreatorOwner {
-		effective.SID = owner
-	}
-	if !container {
-		if a.Flags&objectInherit == 0 {
-			return nil
-		}
-		return []ACE{effective}
-	}
-	further := a
-	further.Flags = a.Flags&(objectInherit|containerInherit) | inheritOnly | inherited
-	switch {
-	case a.Flags&containerInherit == 0 && a.Flags&noPropagate != 0:
-		return nil
-	case a.Flags&containerInherit == 0:
-		return []ACE{further} // object inherit only: passes through a folder to its files
-	case a.Flags&noPropagate != 0:
-		return []ACE{effective}
-	case a.SID == sidCreatorOwner || a.Mask != effective.Mask:
-		return []ACE{effective, further}
-	}
-	effective.Flags |= a.Flags & (objectInherit | containerInherit)
-	return []ACE{effective}
 }
 
 // String writes the descriptor as SDDL with every right as a hexadecimal number: equal descriptors have equal texts.
