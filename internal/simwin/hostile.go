@@ -156,7 +156,7 @@ func (u *User) SecurePath(path, sddl string) error {
 }
 
 // errNoKey is what he gets instead of .NET's null.
-var errNoKey = winError{fileNotFound, "The system cannot find the registry key specified."}
+var errNoKey = winError{keyNotFound, "The system cannot find the registry key specified."}
 
 // openFor opens a key with just the rights that he needs.
 func (u *User) openFor(path string, rights uint32) (*keyHandle, error) {

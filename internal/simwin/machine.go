@@ -112,7 +112,7 @@ func NewMachine(o MachineOptions) *Machine {
 	o = o.complete()
 	m := &Machine{free: o.FreeBytes, quota: -1, now: o.Now, guardedKeys: o.GuardedKeys, powerShell: o.PowerShell, constrained: o.Constrained, scriptTime: o.ScriptTime}
 	m.actor = actor{m, administrator, &m.counters}
-	m.who.privileged = o.Privileged
+	m.who.takeOwnership, m.who.restore = o.Privileged, o.Privileged
 	m.makeRegistry(o)
 	m.makeDrive(o.ProgramFiles)
 	return m

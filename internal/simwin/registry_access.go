@@ -3,9 +3,10 @@ package simwin
 // What a process may do with the registry: rights are checked when a key is opened, as in Windows, and errors are those that .NET's
 // RegistryKey throws. Where .NET swallows an error of Windows, so does the method here, and says so.
 
-// Errors of .NET's RegistryKey besides those of files.
+// Errors of .NET's RegistryKey besides those of files. It makes no HRESULT of most errors of Windows.
 const (
-	keyDeleted       = 0x800703fa // ERROR_KEY_DELETED: the key went away under an open handle
+	keyNotFound      = 0x00000002 // ERROR_FILE_NOT_FOUND
+	keyDeleted       = 0x000003fa // ERROR_KEY_DELETED: the key went away under an open handle
 	invalidOperation = 0x80131509 // InvalidOperationException
 )
 
@@ -68,7 +69,7 @@ func (a actor) createKey(path string) (*keyHandle, error) {
 			made++
 		}
 		if k = a.m.subkey(a.who, k, name); k == nil { // a link that leads nowhere
-			return nil, winError{fileNotFound, "The specified registry key does not exist."}
+			return nil, winError{keyNotFound, "The specified registry key does not exist."}
 		}
 	}
 	if made == 0 && !k.security.allows(a.who, keyRead|keyWrite, keyMapping) {
@@ -163,11 +164,15 @@ func (a actor) subkeyCount(h *keyHandle) (int, error) {
 	return len(h.key.subkeys), nil
 }
 
-// subkeyNames is RegistryKey.GetSubKeyNames.
+// subkeyNames is RegistryKey.GetSubKeyNames, which counts first, and enumerates only where there is something.
 func (a actor) subkeyNames(h *keyHandle) ([]string, error) {
 	a.m.mu.Lock()
 	defer a.m.mu.Unlock()
-	if err := h.check(keyQueryValue | keyEnumerateSub); err != nil {
+	needs := uint32(keyQueryValue)
+	if len(h.key.subkeys) > 0 {
+		needs |= keyEnumerateSub
+	}
+	if err := h.check(needs); err != nil {
 		return nil, err
 	}
 	return h.key.names(), nil

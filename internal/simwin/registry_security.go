@@ -18,11 +18,20 @@ const (
 	ownerSection  sections = 4
 )
 
+// checkSecurity is check for what is done with a descriptor: .NET knows ERROR_KEY_DELETED there no more than ERROR_INVALID_OWNER.
+func (h *keyHandle) checkSecurity(rights uint32) error {
+	err := h.check(rights)
+	if err == errKeyDeleted {
+		return winError{invalidOperation, "Method failed with unexpected error code 1018."}
+	}
+	return err
+}
+
 // keySDDL is GetAccessControl(Owner, Access) as SDDL: it needs READ_CONTROL on the handle.
 func (a actor) keySDDL(h *keyHandle) (string, error) {
 	a.m.mu.Lock()
 	defer a.m.mu.Unlock()
-	if err := h.check(rightReadControl); err != nil {
+	if err := h.checkSecurity(rightReadControl); err != nil {
 		return "", err
 	}
 	return h.key.security.asRead().String(), nil
@@ -41,11 +50,11 @@ func (a actor) setKeySecurity(h *keyHandle, sd SecurityDescriptor, which section
 	if which&accessSection != 0 {
 		needs |= rightWriteDAC
 	}
-	if err := h.check(needs); err != nil {
+	if err := h.checkSecurity(needs); err != nil {
 		return err
 	}
 	if which&ownerSection != 0 {
-		// .NET turns ERROR_INVALID_OWNER (0x8007051b) of SetSecurityInfo into an InvalidOperationException
+		// .NET turns ERROR_INVALID_OWNER (0x8007051b for files) of SetSecurityInfo into an InvalidOperationException
 		if !a.who.mayOwn(sd.Owner) {
 			return winError{invalidOperation, "The security identifier is not allowed to be the owner of this object."}
 		}
@@ -64,7 +73,7 @@ func (a actor) setKeyOwner(h *keyHandle, sid string) error {
 }
 
 func (a actor) setDACL(k *regKey, sd SecurityDescriptor) {
-	to := SecurityDescriptor{Owner: k.security.Owner, Protected: sd.Protected, NullDACL: sd.NullDACL, DACL: sd.asRead().DACL}
+	to := SecurityDescriptor{Owner: k.security.Owner, Protected: sd.Protected, NullDACL: sd.NullDACL, DACL: sd.merged().DACL}
 	if to.Protected {
 		for i := range to.DACL {
 			to.DACL[i].Flags &^= inherited
@@ -102,7 +111,7 @@ func (a actor) linkKey(path, target string) error {
 	parent, name := parentPath(path)
 	k := a.m.key(parent)
 	if k == nil {
-		return winError{fileNotFound, "The specified registry key does not exist."}
+		return winError{keyNotFound, "The specified registry key does not exist."}
 	}
 	if !k.security.allows(a.who, keyCreateLink|keyCreateSub, keyMapping) {
 		return errKeyDenied

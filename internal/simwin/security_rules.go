@@ -26,9 +26,19 @@ func (sd SecurityDescriptor) canonical() bool {
 	return slices.IsSortedFunc(sd.DACL, func(x, y ACE) int { return x.rank() - y.rank() })
 }
 
-// asRead is the descriptor as .NET shows it: entries without a meaning are gone, and in a canonical DACL explicit entries of one kind,
-// SID and flags are one. .NET also merges entries of one mask whose flags add up; that is not done here.
+// asRead is the descriptor as .NET shows it. No DACL at all looks like one that allows everything to everybody.
 func (sd SecurityDescriptor) asRead() SecurityDescriptor {
+	if sd.NullDACL {
+		sd.NullDACL = false
+		sd.DACL = []ACE{{Allow, objectInherit | containerInherit, 0xffffffff, sidEveryone}}
+		return sd
+	}
+	return sd.merged()
+}
+
+// merged is the descriptor without entries that have no meaning, and, where the DACL is canonical, with explicit entries of one kind, SID
+// and flags made one. .NET also merges entries of one mask whose flags add up; that is not done here.
+func (sd SecurityDescriptor) merged() SecurityDescriptor {
 	canonical := sd.canonical()
 	var aces []ACE
 	for _, a := range sd.DACL {

@@ -10,8 +10,9 @@ import (
 type token struct {
 	sids  []string // the account, where anybody asks for it, and its groups
 	owner string   // owns what the token creates
-	// SeTakeOwnershipPrivilege and SeRestorePrivilege are enabled: WRITE_OWNER on everything, and any owner may be set.
-	privileged bool
+	// privileges that are enabled
+	takeOwnership bool // SeTakeOwnershipPrivilege: WRITE_OWNER on everything
+	restore       bool // SeRestorePrivilege: any owner may be set
 }
 
 var (
@@ -21,7 +22,7 @@ var (
 		owner: sidAdministrators,
 	}
 	// system is what Windows' own services run under.
-	system = token{sids: []string{sidSystem, sidAdministrators, sidAuthenticated, sidEveryone}, owner: sidSystem, privileged: true}
+	system = token{sids: []string{sidSystem, sidAdministrators, sidAuthenticated, sidEveryone}, owner: sidSystem, takeOwnership: true, restore: true}
 )
 
 // standardUser is somebody of the domain who is signed in at the console and belongs to no group that may do more than others.
@@ -38,7 +39,7 @@ func (t token) holds(sid string) bool { return slices.Contains(t.sids, sid) }
 // mayOwn tells whether an owner can be set by this token: one of its own SIDs that is fit to be one. Groups are not, except
 // Administrators (MS-DTYP 2.5.3.4.1 leaves it to SE_GROUP_OWNER, which Windows gives to that group alone).
 func (t token) mayOwn(sid string) bool {
-	return t.privileged || sid == t.owner || sid == sidAdministrators && t.holds(sid)
+	return t.restore || sid == t.owner || sid == sidAdministrators && t.holds(sid)
 }
 
 // allows is the access check of MS-DTYP 2.5.3.2: entries in order, the first that decides a right wins, and an owner always has
@@ -48,7 +49,7 @@ func (sd SecurityDescriptor) allows(who token, want uint32, g mapping) bool {
 		return true
 	}
 	want = g.specific(want)
-	if who.privileged {
+	if who.takeOwnership {
 		want &^= rightWriteOwner
 	}
 	owns := who.holds(sd.Owner)

@@ -58,6 +58,7 @@ func TestCanonicalRules(t *testing.T) {
 	}{
 		"D:(A;;KR;;;BA)(A;;KA;;;SY)":              {true, "D:(A;;KRKW;;;BA)(A;;KA;;;SY)"},
 		"D:(D;;KW;;;BU)(A;CIID;KR;;;BA)":          {true, "D:(D;;KW;;;BU)(A;;KW;;;BA)(A;CIID;KR;;;BA)"},
+		"D:NO_ACCESS_CONTROL":                     {true, "D:(A;OICI;0xffffffff;;;WD)(A;;KW;;;BA)"},
 		"D:(A;CI;KR;;;BA)":                        {true, "D:(A;CI;KR;;;BA)(A;;KW;;;BA)"},
 		"D:(A;;KR;;;BA)(D;;KW;;;BU)":              {false, ""},
 		"D:(A;ID;KR;;;BA)(A;;KW;;;BU)":            {false, ""},
