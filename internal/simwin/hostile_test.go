@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/photopush/photopush"
 	"github.com/photopush/photopush/accountpicture"
 )
 
@@ -31,12 +30,11 @@ func tryAll(t *testing.T, tries []try) {
 
 func TestHostileFiles(t *testing.T) {
 	m := NewMachine(MachineOptions{})
-	m.AddWindowsPicture(userSID, 1)
-	m.AddWindowsPicture(otherSID, 2)
 	runTwin(t, m, push(userSID)...)
 	ours := ourPics + `\` + string(userSID)
 	picture := ours + `\` + fileName(small, 32)
 	own := publicFolder + `\AccountPictures\` + string(userSID)
+	m.WriteFile(own+`\{0}-Image96.jpg`, []byte("as Windows writes it"))
 	before := m.Snapshot().Below(ourHome)
 	u := m.AsUser(userSID)
 	tryAll(t, []try{
@@ -166,7 +164,7 @@ func TestKeyLinks(t *testing.T) {
 }
 
 func TestChangePicture(t *testing.T) {
-	for build, want := range map[int]int{9600: 5, 14393: 7, 22631: 11} {
+	for build, want := range map[int]int{9600: 5, 22631: 11} {
 		now := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 		m := NewMachine(MachineOptions{Build: build, GuardedKeys: true, Now: func() time.Time { return now }})
 		u := m.AsUser(userSID)
@@ -191,12 +189,19 @@ func TestChangePicture(t *testing.T) {
 		if got := len(m.Values(pictureUsersKey + `\` + string(userSID))); got != want {
 			t.Errorf("build %d: %d values, want %d", build, got, want)
 		}
-		shown, _ := m.Check(func(sid photopush.SID) (uint32, bool) { return 0, false }).Shown(userSID)
-		if !shown.Readable || shown.Number != 8 {
-			t.Errorf("build %d shows %+v", build, shown)
+		if v := m.CheckIntact(); len(v.Broken) != 0 {
+			t.Errorf("build %d: %v", build, v.Broken)
 		}
 		if _, err := m.openKey(pictureUsersKey+`\`+string(userSID), keySetValue); hresult(err) != securityException {
 			t.Errorf("build %d: an administrator opens the key: %v", build, err)
+		}
+	}
+}
+
+func TestSizesOfBuilds(t *testing.T) {
+	for build, want := range map[int]int{9600: 5, 10240: 7, 14393: 7, 19045: 11, 26100: 11} {
+		if got := len(sizesOf(build)); got != want {
+			t.Errorf("build %d writes %d sizes, want %d", build, got, want)
 		}
 	}
 }

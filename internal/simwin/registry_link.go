@@ -5,7 +5,7 @@ import "errors"
 // Symbolic links of the registry (MS-RRP 3.1.1.11). Whoever opens a link's path gets the key it stands for, unless he asks for the link
 // itself, which no method of .NET does. So an administrator's program that opens a key below one that a user may create links in works
 // on the key that the user chose: it is granted by the descriptor of that key, not of the link. Setting values with fixed names does
-// little harm then; changing a DACL does: see keySecurity's propagation, which goes through links too.
+// little harm then; changing a DACL does: see propagate, which goes through links too.
 
 // key finds a key by its full path; nil when it is missing. Links are followed, the last name's too. The mutex is held.
 func (m *Machine) key(path string) *regKey { return m.lookup(path, true, maxLinks) }

@@ -2,13 +2,45 @@ package simwin
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 var (
+	differKeys   = []string{"", `\A`, `\B`, `\A\X`, `\A\Y`, `\B\Z`}
+	differValues = []string{"Image32", "Image96", "x"}
+	differMasks  = []string{"0xf003f", "0x20019", "0x20006", "0x2", "0x1", "0x60019", "0x10000", "0x40000", "0x20000", "0xc0000", "0x4", "0x10019"}
+	differSIDs   = []string{sidAdministrators, sidAdministrators, sidUsers, sidEveryone, sidAuthenticated, sidSystem, "S-1-5-32-546", string(userSID)}
 	differRights = []string{"0xf003f", "0x20019", "0x20006", "0x2001f", "0x2", "0x3", "0x1", "0x9", "0x20000", "0x60000", "0x60001", "0x80000", "0xe0000", "0x10000"}
 	differSlots  = []string{"a", "b", "c"}
 )
+
+func (s *sequence) pick(from []string) string { return from[s.r.IntN(len(from))] }
+
+// key picks a key, now and then in another spelling.
+func (s *sequence) key() string {
+	k := s.root + s.pick(differKeys)
+	if s.r.IntN(4) == 0 {
+		k = strings.ToLower(k)
+	}
+	return k
+}
+
+// sddl makes a DACL, in canonical order half of the time, of entries that are not handed on.
+func (s *sequence) sddl() string {
+	aces := []string{}
+	for range s.r.IntN(4) {
+		aces = append(aces, fmt.Sprintf("(%s;;%s;;;%s)", s.pick([]string{"A", "A", "D"}), s.pick(differMasks), s.pick(differSIDs)))
+	}
+	if s.r.IntN(2) == 0 {
+		slices.Sort(aces)
+		slices.Reverse(aces) // D before A
+	}
+	if s.r.IntN(2) == 0 {
+		aces = append(aces, "(A;;KA;;;BA)")
+	}
+	return "D:P" + strings.Join(aces, "")
+}
 
 // step makes up one operation, and carries it out unless Wine is known to do something else.
 func (s *sequence) step() {
