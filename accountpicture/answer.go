@@ -42,14 +42,27 @@ type Answer struct {
 
 	Access *Access // of Check
 
-	SID     photopush.SID
+	SID     photopush.SID     // of TightenACL: empty for KeyUsers
 	File    string            // of PutFile
 	SHA256  string            // of PutFile: of the file as read back
 	New     bool              // of PutFile: it was not there before
-	State   string            // of SetValues: after it
-	Values  []photopush.Value // of SetValues: as read back
+	State   string            // of SetValues, DeleteValues and RestoreOriginal: after it; of SaveOriginal: what is kept
+	Values  []photopush.Value // of those that write values: as read back
+	Rung    string            // of those that write values: plain, or ace where a temporary entry was needed
+	Before  string            // of TightenACL, and with the rung ace: owner and DACL (SDDL) before it
+	After   string            // the same after it
+	Missing []string          // of RestoreOriginal: values that were kept and could not be put back
 	Deleted []string          // of DeleteFiles: files that are gone
 	Kept    []string          // of DeleteFiles: files that could not be deleted
+	Folder  bool              // of DeleteFiles: the user's folder is still there
+	Undone  []Undone          // of Recover
+}
+
+// An Undone is a journal that a run has found, and whose permissions it has put back.
+type Undone struct {
+	SID   photopush.SID
+	ACL   string // owner and DACL (SDDL) that the journal held; empty where the key is gone
+	After string // the same as read after it
 }
 
 // Access is what an account may do on a workstation, as Check found it.
@@ -57,6 +70,7 @@ type Access struct {
 	Key     bool            // the key UsersKey is there, and users' keys can be made in it; false where it is missing and can be made itself
 	Users   int             // users with a key, at most 1,000
 	Refused []photopush.SID // those of them whose key could not be opened to set values, ascending
+	Closed  []photopush.SID // those of the refused whose permissions may not be changed either, ascending: no rung helps
 	Folder  bool            // our folder for pictures is there
 }
 
@@ -135,11 +149,16 @@ func parseLine(line []byte) (Answer, error) {
 }
 
 var parsers = map[string]func(line []byte) (Answer, error){
-	TakeInventory{}.Name(): parseInventory,
-	Check{}.Name():         parseCheck,
-	PutFile{}.Name():       parsePutFile,
-	SetValues{}.Name():     parseSetValues,
-	DeleteFiles{}.Name():   parseDeleteFiles,
+	TakeInventory{}.Name():   parseInventory,
+	Check{}.Name():           parseCheck,
+	PutFile{}.Name():         parsePutFile,
+	SaveOriginal{}.Name():    parseSaveOriginal,
+	SetValues{}.Name():       parseWritten,
+	DeleteFiles{}.Name():     parseDeleteFiles,
+	DeleteValues{}.Name():    parseWritten,
+	RestoreOriginal{}.Name(): parseRestored,
+	TightenACL{}.Name():      parseTightened,
+	Recover{}.Name():         parseRecovered,
 }
 
 // envelope are the fields of every answer that was read already.
@@ -166,7 +185,7 @@ var failureReasons = []photopush.Reason{photopush.Conflict, photopush.Denied, ph
 	photopush.Unsupported, photopush.Script, photopush.ConstrainedLanguage}
 
 var (
-	verbForm  = regexp.MustCompile(`\A(start|input|inventory|check|put_file|set_values|delete_files)\z`)
+	verbForm  = regexp.MustCompile(`\A(start|input|inventory|check|put_file|save_original|set_values|delete_files|delete_values|restore_original|tighten_acl|recover)\z`)
 	whereForm = regexp.MustCompile(`\A[A-Za-z-]{1,32}\z`)
 )
 
@@ -194,72 +213,27 @@ func parseCheck(line []byte) (Answer, error) {
 		Key     bool            `json:"key"`
 		Users   int             `json:"users"`
 		Refused []photopush.SID `json:"refused"`
+		Closed  []photopush.SID `json:"closed"`
 		Folder  bool            `json:"folder"`
 	}
 	if err := strictly(line, &w); err != nil {
 		return Answer{}, err
 	}
-	err := fault(w.Users >= len(w.Refused) && w.Users <= maxPerson, "%d users, of whom %d are refused", w.Users, len(w.Refused))
-	for i, sid := range w.Refused {
-		err = errors.Join(err, isUser(sid), fault(i == 0 || w.Refused[i-1] < sid, "the users are not in order"))
+	err := errors.Join(
+		fault(w.Users >= len(w.Refused) && w.Users <= maxPerson, "%d users, of whom %d are refused", w.Users, len(w.Refused)),
+		ascending(w.Refused), ascending(w.Closed))
+	for _, sid := range w.Closed {
+		err = errors.Join(err, fault(slices.Contains(w.Refused, sid), "user %s is closed, and not refused", sid))
 	}
-	return Answer{Access: &Access{Key: w.Key, Users: w.Users, Refused: w.Refused, Folder: w.Folder}}, err
+	return Answer{Access: &Access{Key: w.Key, Users: w.Users, Refused: w.Refused, Closed: w.Closed, Folder: w.Folder}}, err
 }
 
-func parsePutFile(line []byte) (Answer, error) {
-	var w struct {
-		envelope
-		SID    photopush.SID `json:"sid"`
-		Name   string        `json:"name"`
-		SHA256 string        `json:"sha256"`
-		State  string        `json:"state"`
+// ascending wants users, each once and in order.
+func ascending(sids []photopush.SID) (err error) {
+	for i, sid := range sids {
+		err = errors.Join(err, isUser(sid), fault(i == 0 || sids[i-1] < sid, "the users are not in order"))
 	}
-	if err := strictly(line, &w); err != nil {
-		return Answer{}, err
-	}
-	_, named := ParseFileName(w.Name)
-	err := errors.Join(isUser(w.SID),
-		fault(named, "the file is %q", cut(w.Name, 100)),
-		fault(hexSHA256.MatchString(w.SHA256), "the hash is %q", cut(w.SHA256, 70)),
-		fault(w.State == "new" || w.State == "same", "the state of the file is %q", cut(w.State, 40)))
-	return Answer{SID: w.SID, File: w.Name, SHA256: w.SHA256, New: w.State == "new"}, err
-}
-
-func parseSetValues(line []byte) (Answer, error) {
-	var w struct {
-		envelope
-		SID    photopush.SID `json:"sid"`
-		Rung   string        `json:"rung"`
-		State  string        `json:"state"`
-		Values []wireValue   `json:"values"`
-	}
-	if err := strictly(line, &w); err != nil {
-		return Answer{}, err
-	}
-	values, err := parseValues(w.Values)
-	err = errors.Join(isUser(w.SID), err,
-		fault(w.Rung == rungPlain, "the rung is %q", cut(w.Rung, 40)),
-		fault(stateForm.MatchString(w.State), "the state is %q", cut(w.State, 70)))
-	return Answer{SID: w.SID, State: w.State, Values: values}, err
-}
-
-func parseDeleteFiles(line []byte) (Answer, error) {
-	var w struct {
-		envelope
-		SID     photopush.SID `json:"sid"`
-		Deleted []string      `json:"deleted"`
-		Kept    []string      `json:"kept"`
-	}
-	if err := strictly(line, &w); err != nil {
-		return Answer{}, err
-	}
-	err := isUser(w.SID)
-	for _, name := range slices.Concat(w.Deleted, w.Kept) {
-		if _, ok := ParseFileName(name); !ok {
-			err = errors.Join(err, fmt.Errorf("the file is %q", cut(name, 100)))
-		}
-	}
-	return Answer{SID: w.SID, Deleted: w.Deleted, Kept: w.Kept}, err
+	return err
 }
 
 func isUser(sid photopush.SID) error {

@@ -15,7 +15,7 @@ import (
 )
 
 // protocolVersion is the version of the script's protocol.
-const protocolVersion = 1
+const protocolVersion = 2
 
 // The inventory as the script writes it, docs/script.md.
 type (
@@ -37,6 +37,8 @@ type (
 		Free         int64         `json:"free"`
 		DefaultTile  bool          `json:"default_tile"`
 		Profiles     []wireProfile `json:"profiles"`
+		ACL          string        `json:"acl"`
+		Others       int64         `json:"others"`
 		Users        []wireUser    `json:"users"`
 		Truncated    bool          `json:"truncated"`
 	}
@@ -48,11 +50,16 @@ type (
 		Unload      int64         `json:"unload"`
 	}
 	wireUser struct {
-		SID    photopush.SID `json:"sid"`
-		State  string        `json:"state"`
-		Values []wireValue   `json:"values"`
-		Files  []wireFile    `json:"files"`
-		Error  string        `json:"error"`
+		SID     photopush.SID `json:"sid"`
+		State   string        `json:"state"`
+		Values  []wireValue   `json:"values"`
+		Files   []wireFile    `json:"files"`
+		ACL     string        `json:"acl"`
+		Changed int64         `json:"changed"`
+		Saved   string        `json:"saved"`
+		Earlier int           `json:"earlier"`
+		Journal bool          `json:"journal"`
+		Error   string        `json:"error"`
 	}
 	wireValue struct {
 		Name string `json:"name"`
@@ -68,7 +75,7 @@ type (
 
 var (
 	programFilesForm = regexp.MustCompile(`\A[A-Za-z]:(\\[A-Za-z0-9 ()_-]+)+\z`)
-	userErrorForm    = regexp.MustCompile(`\A(0x[0-9a-f]{8} (values|files))?\z`)
+	userErrorForm    = regexp.MustCompile(`\A(0x[0-9a-f]{8} (values|files|state))?\z`)
 )
 
 func parseInventory(line []byte) (Answer, error) {
@@ -82,12 +89,14 @@ func parseInventory(line []byte) (Answer, error) {
 		fault(w.Version == protocolVersion, "the protocol has version %d, want %d", w.Version, protocolVersion),
 		fault(len(w.ProgramFiles) <= maxText && programFilesForm.MatchString(w.ProgramFiles), "program_files is %q", cut(w.ProgramFiles, maxText)),
 		fault(w.Free >= -1, "free is %d", w.Free),
+		boundedSDDL(w.ACL), number("others", w.Others),
 		number("net", w.NET), number("build", w.Build), number("ubr", w.UBR), number("installed", w.Installed))
 	return Answer{Truncated: w.Truncated, Inventory: &photopush.Inventory{
 		PowerShell: clean(w.PS, maxText), NETRelease: int(w.NET), Build: int(w.Build), Revision: int(w.UBR),
 		Release: clean(w.Display, maxText), Edition: clean(w.Edition, maxText), Type: clean(w.Type, maxText),
 		InstallDate: w.Installed, MachineGUID: clean(w.Machine, maxText), Domain: clean(w.Domain, maxText), EntraJoined: w.Entra,
-		ProgramFiles: w.ProgramFiles, FreeBytes: w.Free, DefaultTile: w.DefaultTile, Profiles: profiles, Accounts: accounts,
+		ProgramFiles: w.ProgramFiles, FreeBytes: w.Free, DefaultTile: w.DefaultTile, UsersACL: w.ACL, OtherKeys: int(w.Others),
+		Profiles: profiles, Accounts: accounts,
 	}}, err
 }
 
@@ -160,11 +169,15 @@ func parseAccount(w wireUser) (photopush.Account, error) {
 	unread := strings.HasSuffix(w.Error, " values")
 	err := errors.Join(valuesErr, filesErr,
 		fault(userErrorForm.MatchString(w.Error), "its error is %q", cut(w.Error, 40)),
-		fault(unread && w.State == "" || stateForm.MatchString(w.State), "its state is %q", cut(w.State, 70)))
+		fault(unread && w.State == "" || stateForm.MatchString(w.State), "its state is %q", cut(w.State, 70)),
+		boundedSDDL(w.ACL),
+		fault(w.Saved == "" || stateForm.MatchString(w.Saved), "its saved state is %q", cut(w.Saved, 70)),
+		fault(w.Earlier >= 0 && w.Earlier <= len(ValueNames), "%d of its saved values could be put back", w.Earlier))
 	if err != nil {
 		return photopush.Account{}, fmt.Errorf("user %s: %w", w.SID, err)
 	}
-	return photopush.Account{SID: w.SID, State: w.State, Values: values, Files: files, Error: w.Error}, nil
+	return photopush.Account{SID: w.SID, State: w.State, Values: values, Files: files,
+		ACL: w.ACL, Changed: fileTime(w.Changed), Saved: w.Saved, Earlier: w.Earlier, Journal: w.Journal, Error: w.Error}, nil
 }
 
 // parseValues wants each value at most once, in the order of ValueNames.

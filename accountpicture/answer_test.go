@@ -161,7 +161,7 @@ func FuzzParseAnswer(f *testing.F) {
 				}
 				Have(a.Inventory, account.SID)
 				Overwritten(a.Inventory, account.SID)
-				if _, err := Plan(a.Inventory, []Wish{{account.SID, makeSet("set", 32, 96)}}); err != nil && photopush.ReasonOf(err) != photopush.DiskFull {
+				if _, err := Plan(a.Inventory, []Wish{{User: account.SID, Set: makeSet("set", 32, 96)}}, Options{}); err != nil && photopush.ReasonOf(err) != photopush.DiskFull {
 					t.Fatal(err)
 				}
 			}

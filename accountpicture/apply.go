@@ -10,98 +10,57 @@ import (
 	"github.com/photopush/photopush"
 )
 
-// A Failure is the answer of a verb that could not be done.
-type Failure struct {
-	User   photopush.SID // whose verb it was; empty where it concerns the whole run: the lock, the roots, the inventory
-	Answer Answer
-}
-
-func (f *Failure) Error() string {
-	s := f.Answer.Where
-	if f.Answer.HResult != 0 {
-		s += fmt.Sprintf(", HRESULT 0x%08X", f.Answer.HResult)
-	}
-	if f.Answer.Message != "" {
-		s += ": " + f.Answer.Message
-	}
-	return s
-}
-
-// UnsafeFolder tells whether a folder on the way to the pictures is not safe, or could not be judged.
-func (f *Failure) UnsafeFolder() bool { return f.Answer.Where == "guard" }
-
-// FailedUser is the user whose verb failed; false when err is something else, or concerns the whole workstation.
-func FailedUser(err error) (photopush.SID, bool) {
-	f, ok := errors.AsType[*Failure](err)
-	if !ok || f.User == "" {
-		return "", false
-	}
-	return f.User, true
-}
-
-// Locked tells whether another run of the script was still at work.
-func Locked(err error) bool {
-	f, ok := errors.AsType[*Failure](err)
-	return ok && f.Answer.Where == "lock"
-}
-
 // Apply gives the inventory as it is after a run of the verbs: what was read back, and nothing that was only hoped for. inv, what was
 // known before, is not changed; it may be nil when the first verb is TakeInventory. When the run stopped at a failure, or its answers are
-// not those of the verbs, the inventory is what the answers up to there prove, and the error, a *photopush.Error, says why. A user whose
-// values may have changed without being read back is not Readable afterwards.
+// not those of the verbs, the inventory is what the answers up to there prove, and the error, in whose chain a *photopush.Error is, says why. A
+// user whose values may have changed without being read back is not Readable afterwards. Where the permissions of a key are not as they were
+// before a temporary entry, the run went on: so does Apply, and its error is a Changed.
 func Apply(inv *photopush.Inventory, verbs []Verb, answers []Answer, now time.Time) (*photopush.Inventory, error) {
 	if inv != nil {
 		copied := *inv
 		copied.Accounts = slices.Clone(inv.Accounts)
 		inv = &copied
 	}
+	inv, changed, err := applyAll(inv, verbs, answers, now)
+	if err != nil && changed != nil {
+		return inv, errors.Join(err, changed)
+	}
+	return inv, cmp.Or(err, changed)
+}
+
+// applyAll works on inv itself. Its first error is of the first key whose permissions changed.
+func applyAll(inv *photopush.Inventory, verbs []Verb, answers []Answer, now time.Time) (_ *photopush.Inventory, changed, err error) {
 	for i, v := range verbs {
 		if i >= len(answers) {
-			return inv, mismatch("%d of %d verbs were answered", len(answers), len(verbs))
+			return inv, changed, mismatch("%d of %d verbs were answered", len(answers), len(verbs))
 		}
 		a := answers[i]
 		if !a.OK {
-			return failed(inv, v, a)
+			return inv, changed, failed(inv, v, a, i == 0)
 		}
 		if a.Verb != v.Name() || a.SID != v.User() {
-			return inv, mismatch("%s for %q was answered by %s for %q", v.Name(), v.User(), a.Verb, a.SID)
+			return inv, changed, mismatch("%s for %q was answered by %s for %q", v.Name(), v.User(), a.Verb, a.SID)
 		}
 		if inv == nil && v.Changes() {
-			return nil, &photopush.Error{Reason: photopush.Internal, Op: "apply " + v.Name(), Err: errors.New("nothing is known of the workstation")}
+			return nil, nil, &photopush.Error{Reason: photopush.Internal, Op: "apply " + v.Name(), Err: errors.New("nothing is known of the workstation")}
 		}
-		var err error
-		if inv, err = apply(inv, v, a, now); err != nil {
-			return inv, err
+		inv, err = apply(inv, v, a, now)
+		if _, ok := errors.AsType[*Changed](err); ok {
+			changed, err = cmp.Or(changed, err), nil
+		}
+		if err != nil {
+			return inv, changed, err
 		}
 	}
 	if len(answers) > len(verbs) {
-		return inv, mismatch("%d verbs have %d answers", len(verbs), len(answers))
+		return inv, changed, mismatch("%d verbs have %d answers", len(verbs), len(answers))
 	}
-	return inv, nil
+	return inv, changed, nil
 }
 
 func mismatch(format string, args ...any) error {
 	return &photopush.Error{Reason: photopush.Script, Op: "read answer", Err: fmt.Errorf(format, args...)}
 }
-
-func failed(inv *photopush.Inventory, v Verb, a Answer) (*photopush.Inventory, error) {
-	f := &Failure{Answer: a}
-	if v.Changes() && a.Verb == v.Name() && !wholeRun[a.Where] {
-		f.User = v.User()
-	}
-	if _, ok := v.(SetValues); ok && inv != nil && halfway[a.Where] {
-		edit(inv, v.User(), func(account *photopush.Account) {
-			account.Error = "the result of a set_values that stopped at " + a.Where
-		})
-	}
-	return inv, &photopush.Error{Reason: a.Reason, Op: v.Name(), On: string(v.User()), Err: f}
-}
-
-// wholeRun are the steps that stop any verb of any user; halfway those after which values may have changed.
-var (
-	wholeRun = map[string]bool{"lock": true, "roots": true, "Enter-Lock": true, "bootstrap": true}
-	halfway  = map[string]bool{"New-PictureKey": true, "Set-PictureValue": true, "values": true}
-)
 
 func apply(inv *photopush.Inventory, v Verb, a Answer, now time.Time) (*photopush.Inventory, error) {
 	switch v := v.(type) {
@@ -111,15 +70,24 @@ func apply(inv *photopush.Inventory, v Verb, a Answer, now time.Time) (*photopus
 		taken.Profiles = notLater(taken.Profiles, now)
 		return &taken, nil
 	case PutFile:
-		if a.File != v.File || a.SHA256 != v.SHA256 {
-			return inv, mismatch("%s was read back as %s with the hash %s", v.File, a.File, a.SHA256)
+		return inv, applyPut(inv, v, a)
+	case SaveOriginal:
+		if a.State != v.State {
+			return inv, mismatch("the state %s should be saved, %s was", v.State, a.State)
 		}
-		if a.New && inv.FreeBytes >= 0 {
-			inv.FreeBytes = max(0, inv.FreeBytes-int64(len(v.Bytes)))
-		}
-		edit(inv, v.SID, func(account *photopush.Account) { addFile(account, v) })
+		edit(inv, v.SID, func(account *photopush.Account) { account.Saved, account.Earlier = a.State, restorable(*account) })
 	case SetValues:
-		edit(inv, v.SID, func(account *photopush.Account) { account.State, account.Values = a.State, a.Values })
+		return inv, applyWritten(inv, v, a)
+	case DeleteValues:
+		for _, value := range a.Values {
+			if slices.Contains(v.Values, value.Name) {
+				return inv, mismatch("%s should be deleted, and is there", value.Name)
+			}
+		}
+		return inv, applyWritten(inv, v, a)
+	case RestoreOriginal:
+		edit(inv, v.SID, func(account *photopush.Account) { account.Saved, account.Earlier = "", 0 })
+		return inv, applyWritten(inv, v, a)
 	case DeleteFiles:
 		if gone := slices.Concat(a.Deleted, a.Kept); len(gone) != len(v.Files) || !sameNames(gone, v.Files) {
 			return inv, mismatch("%d files should be deleted, others were", len(v.Files))
@@ -127,8 +95,81 @@ func apply(inv *photopush.Inventory, v Verb, a Answer, now time.Time) (*photopus
 		edit(inv, v.SID, func(account *photopush.Account) {
 			account.Files = slices.DeleteFunc(slices.Clone(account.Files), func(f photopush.File) bool { return slices.Contains(a.Deleted, f.Name) })
 		})
+	case TightenACL:
+		return inv, applyTightened(inv, v, a)
+	case Recover:
+		return inv, applyRecovered(inv, a)
 	}
 	return inv, nil
+}
+
+func applyPut(inv *photopush.Inventory, v PutFile, a Answer) error {
+	if a.File != v.File || a.SHA256 != v.SHA256 {
+		return mismatch("%s was read back as %s with the hash %s", v.File, a.File, a.SHA256)
+	}
+	if a.New && inv.FreeBytes >= 0 {
+		inv.FreeBytes = max(0, inv.FreeBytes-int64(len(v.Bytes)))
+	}
+	edit(inv, v.SID, func(account *photopush.Account) { addFile(account, v) })
+	return nil
+}
+
+// applyWritten notes the values that were read back, and wants the permissions of the key to be as before.
+func applyWritten(inv *photopush.Inventory, v Verb, a Answer) error {
+	edit(inv, v.User(), func(account *photopush.Account) {
+		account.State, account.Values = a.State, a.Values
+		account.Changed = time.Time{} // of files of others: when, is for the next inventory to say
+		switch {
+		case a.Rung == rungACE:
+			account.ACL = a.After
+		case a.State == photopush.StateAbsent:
+			account.ACL = ""
+		}
+	})
+	if a.Rung != rungACE {
+		return nil
+	}
+	return asBefore(v.Name(), v.User(), a.Before, a.After)
+}
+
+func applyTightened(inv *photopush.Inventory, v TightenACL, a Answer) error {
+	if sumOf(a.Before) != v.Sum {
+		return mismatch("the permissions of %s were not those that should be changed", v.Key)
+	}
+	setACL(inv, v.Key, a.After)
+	return nil
+}
+
+// setACL notes owner and DACL of a key; empty where they are not known. What a key below KeyUsers inherits changes with it.
+func setACL(inv *photopush.Inventory, key, sddl string) {
+	if key != KeyUsers {
+		edit(inv, photopush.SID(key), func(account *photopush.Account) { account.ACL = sddl })
+		return
+	}
+	inv.UsersACL = sddl
+	for i := range inv.Accounts {
+		if acl, err := ParseSDDL(inv.Accounts[i].ACL); err != nil || !acl.Protected {
+			inv.Accounts[i].ACL = ""
+		}
+	}
+}
+
+// applyRecovered: no journal is left. Users that the inventory does not know are not believed in.
+func applyRecovered(inv *photopush.Inventory, a Answer) error {
+	var errs []error
+	for i := range inv.Accounts {
+		inv.Accounts[i].Journal = false
+	}
+	for _, u := range a.Undone {
+		if !slices.ContainsFunc(inv.Accounts, func(account photopush.Account) bool { return account.SID == u.SID }) {
+			continue
+		}
+		edit(inv, u.SID, func(account *photopush.Account) { account.ACL = u.After })
+		if u.After != "" {
+			errs = append(errs, asBefore(Recover{}.Name(), u.SID, u.ACL, u.After))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // notLater takes times out of the future, which a wrong clock there gives, back to now.

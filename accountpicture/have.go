@@ -7,13 +7,38 @@ import (
 	"github.com/photopush/photopush"
 )
 
-// Have is the digest of the picture set of ours that the user has: every value that Windows reads names the file of its size, and
-// every such file is there with the content that its name tells. It is empty otherwise; only what the inventory proves counts.
+// Have is the digest of the picture set of ours that the user has: every value that Windows reads names the file of its size, and every
+// such file is there with the content that its name tells. Else it is the word for what he has (photopush.HaveNothing and so on); only what
+// the inventory proves counts.
 func Have(inv *photopush.Inventory, sid photopush.SID) string {
 	a := inv.Account(sid)
 	if a.Error != "" {
-		return ""
+		return photopush.HaveUnknown
 	}
+	if digest := complete(inv, a); digest != "" {
+		return digest
+	}
+	own, foreign := len(a.Files) > 0, false
+	for _, v := range a.Values {
+		if _, _, ok := ours(inv, sid, v); ok {
+			own = true
+		} else {
+			foreign = true
+		}
+	}
+	switch {
+	case own && foreign:
+		return photopush.HaveOverwritten
+	case own:
+		return photopush.HavePart
+	case foreign:
+		return photopush.HaveOther
+	}
+	return photopush.HaveNothing
+}
+
+// complete is the digest of the picture set that every value shows; empty where they do not show one.
+func complete(inv *photopush.Inventory, a photopush.Account) string {
 	var digest string
 	for i, size := range wantedSizes(a) {
 		n, ok := named(inv, a, valueName(size))

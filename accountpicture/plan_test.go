@@ -91,7 +91,7 @@ func (p *play) run(t *testing.T, verbs []Verb, stop int) (answers []Answer) {
 
 func plan(t *testing.T, inv *photopush.Inventory, wishes ...Wish) []Verb {
 	t.Helper()
-	verbs, err := Plan(inv, wishes)
+	verbs, err := Plan(inv, wishes, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestPlan(t *testing.T) {
 	set, other := makeSet("set", 32, 96), makeSet("other", 32, 96)
 	inStep := func(t *testing.T, s *photo.Set) *photopush.Inventory {
 		p := play{emptyInventory()}
-		p.run(t, plan(t, p.inv, Wish{user1, s}), -1)
+		p.run(t, plan(t, p.inv, Wish{User: user1, Set: s}), -1)
 		return p.inv
 	}
 	change := func(inv *photopush.Inventory, edit func(a *photopush.Account)) *photopush.Inventory {
@@ -144,52 +144,52 @@ func TestPlan(t *testing.T) {
 		wishes []Wish
 		want   []string
 	}{
-		"nothing there": {func(*testing.T) *photopush.Inventory { return emptyInventory() }, []Wish{{user1, set}},
+		"nothing there": {func(*testing.T) *photopush.Inventory { return emptyInventory() }, []Wish{{User: user1, Set: set}},
 			[]string{"1001 put 32 number 0", "1001 put 96 number 0", "1001 set " + allOf96}},
-		"two users, in the order of SIDs": {func(*testing.T) *photopush.Inventory { return emptyInventory() }, []Wish{{user2, makeSet("x", 96)}, {user1, set}},
+		"two users, in the order of SIDs": {func(*testing.T) *photopush.Inventory { return emptyInventory() }, []Wish{{User: user2, Set: makeSet("x", 96)}, {User: user1, Set: set}},
 			[]string{"1001 put 32 number 0", "1001 put 96 number 0", "1001 set " + allOf96, "1002 put 96 number 0", "1002 set " + strings.Replace(allOf96, "32=32", "32=96", 1)}},
 		"no wish": {func(*testing.T) *photopush.Inventory { return emptyInventory() }, nil, nil},
-		"in step": {func(t *testing.T) *photopush.Inventory { return inStep(t, set) }, []Wish{{user1, set}}, nil},
-		"another photo": {func(t *testing.T) *photopush.Inventory { return inStep(t, other) }, []Wish{{user1, set}},
+		"in step": {func(t *testing.T) *photopush.Inventory { return inStep(t, set) }, []Wish{{User: user1, Set: set}}, nil},
+		"another photo": {func(t *testing.T) *photopush.Inventory { return inStep(t, other) }, []Wish{{User: user1, Set: set}},
 			[]string{"1001 put 32 number 0", "1001 put 96 number 0", "1001 set " + allOf96, "1001 delete 2"}},
 		"a value tampered with": {func(t *testing.T) *photopush.Inventory {
 			return change(inStep(t, set), func(a *photopush.Account) { a.Values[3].Data = `\\evil\share\x.jpg` })
-		}, []Wish{{user1, set}}, []string{"1001 set 64=96"}},
+		}, []Wish{{User: user1, Set: set}}, []string{"1001 set 64=96"}},
 		"a value missing": {func(t *testing.T) *photopush.Inventory {
 			return change(inStep(t, set), func(a *photopush.Account) { a.Values = slices.Delete(a.Values, 10, 11) })
-		}, []Wish{{user1, set}}, []string{"1001 set 1080=96"}},
+		}, []Wish{{User: user1, Set: set}}, []string{"1001 set 1080=96"}},
 		"a value of another kind": {func(t *testing.T) *photopush.Inventory {
 			return change(inStep(t, set), func(a *photopush.Account) { a.Values[0].Kind = "expand_sz" })
-		}, []Wish{{user1, set}}, []string{"1001 set 32=32"}},
+		}, []Wish{{User: user1, Set: set}}, []string{"1001 set 32=32"}},
 		"a value that names the file of another size": {func(t *testing.T) *photopush.Inventory {
 			return change(inStep(t, set), func(a *photopush.Account) { a.Values[0].Data = a.Values[1].Data })
-		}, []Wish{{user1, set}}, []string{"1001 set 32=32"}},
+		}, []Wish{{User: user1, Set: set}}, []string{"1001 set 32=32"}},
 		"a file tampered with": {func(t *testing.T) *photopush.Inventory {
 			return change(inStep(t, set), func(a *photopush.Account) { a.Files[0].SHA256 = hash(nil) })
-		}, []Wish{{user1, set}}, nil},
+		}, []Wish{{User: user1, Set: set}}, nil},
 		"a file that cannot be read": {func(t *testing.T) *photopush.Inventory {
 			return change(inStep(t, set), func(a *photopush.Account) { a.Files[0].SHA256 = "" })
-		}, []Wish{{user1, set}}, nil},
+		}, []Wish{{User: user1, Set: set}}, nil},
 		"a file missing": {func(t *testing.T) *photopush.Inventory {
 			return change(inStep(t, set), func(a *photopush.Account) { a.Files = nil })
-		}, []Wish{{user1, set}}, []string{"1001 put 32 number 0", "1001 put 96 number 0"}},
+		}, []Wish{{User: user1, Set: set}}, []string{"1001 put 32 number 0", "1001 put 96 number 0"}},
 		"an old file left over": {func(t *testing.T) *photopush.Inventory {
 			return change(inStep(t, set), func(a *photopush.Account) {
 				a.Files = append(a.Files, photopush.File{Name: variantName(other, other.Variants[0], 7).String(), Length: 1})
 			})
-		}, []Wish{{user1, set}}, []string{"1001 delete 1"}},
+		}, []Wish{{User: user1, Set: set}}, []string{"1001 delete 1"}},
 		"a picture of Windows with Image200": {func(*testing.T) *photopush.Inventory {
 			inv := emptyInventory()
 			values := []photopush.Value{{Name: "Image200", Kind: "sz", Data: `C:\Users\Public\x.jpg`}}
 			inv.Accounts = []photopush.Account{{SID: user1, State: State(values), Values: values}}
 			return inv
-		}, []Wish{{user1, makeSet("one", 96)}},
+		}, []Wish{{User: user1, Set: makeSet("one", 96)}},
 			[]string{"1001 put 96 number 0", "1001 set 32=96 40=96 48=96 64=96 96=96 192=96 208=96 240=96 424=96 448=96 1080=96 200=96"}},
 		"a user who could not be read": {func(t *testing.T) *photopush.Inventory {
 			inv := inStep(t, other)
 			inv.Accounts[0].Error = "0x80070005 values"
 			return inv
-		}, []Wish{{user1, set}}, nil},
+		}, []Wish{{User: user1, Set: set}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inv := test.inv(t)
@@ -236,17 +236,17 @@ func TestPlanErrors(t *testing.T) {
 		reason photopush.Reason
 		want   string
 	}{
-		"disk full": {full, []Wish{{user1, set}}, photopush.DiskFull,
+		"disk full": {full, []Wish{{User: user1, Set: set}}, photopush.DiskFull,
 			`plan for C:\Program Files: disk_full: 1 MiB are free, the pictures need 6 B and 64 MiB must be left`},
-		"two wishes": {emptyInventory(), []Wish{{user1, set}, {user1, set}}, photopush.Internal,
+		"two wishes": {emptyInventory(), []Wish{{User: user1, Set: set}, {User: user1, Set: set}}, photopush.Internal,
 			"plan for S-1-5-21-1-2-3-1001: internal: two pictures are wished for one user"},
-		"no account": {emptyInventory(), []Wish{{"S-1-5-18", set}}, photopush.Internal, `plan for S-1-5-18: internal: "S-1-5-18" is no account`},
-		"no set":     {emptyInventory(), []Wish{{user1, nil}}, photopush.Internal, "plan for S-1-5-21-1-2-3-1001: internal: there is no picture"},
-		"size": {emptyInventory(), []Wish{{user1, wrong}}, photopush.Internal,
+		"no account": {emptyInventory(), []Wish{{User: "S-1-5-18", Set: set}}, photopush.Internal, `plan for S-1-5-18: internal: "S-1-5-18" is no account`},
+		"no set":     {emptyInventory(), []Wish{{User: user1, Set: nil}}, photopush.Internal, "plan for S-1-5-21-1-2-3-1001: internal: there is no picture"},
+		"size": {emptyInventory(), []Wish{{User: user1, Set: wrong}}, photopush.Internal,
 			fmt.Sprintf("plan for S-1-5-21-1-2-3-1001: internal: a picture of 97 px with the digest %q and the hash %q has no name", wrong.Digest, wrong.Variants[0].SHA256)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			verbs, err := Plan(test.inv, test.wishes)
+			verbs, err := Plan(test.inv, test.wishes, Options{})
 			if err == nil || err.Error() != test.want || photopush.ReasonOf(err) != test.reason || verbs != nil {
 				t.Errorf("planned %v, %v; want %s", verbs, err, test.want)
 			}
@@ -254,7 +254,7 @@ func TestPlanErrors(t *testing.T) {
 	}
 	unknown := emptyInventory()
 	unknown.FreeBytes = -1
-	if verbs, err := Plan(unknown, []Wish{{user1, set}}); err != nil || len(verbs) == 0 {
+	if verbs, err := Plan(unknown, []Wish{{User: user1, Set: set}}, Options{}); err != nil || len(verbs) == 0 {
 		t.Errorf("with unknown free space it planned %v, %v", verbs, err)
 	}
 }
@@ -263,8 +263,8 @@ func TestPlanErrors(t *testing.T) {
 func TestStoppedAnywhere(t *testing.T) {
 	old, set := makeSet("old", 32, 448), makeSet("set", 32, 96, 448)
 	start := play{emptyInventory()}
-	start.run(t, plan(t, start.inv, Wish{user1, old}), -1)
-	wishes := []Wish{{user1, set}, {user2, set}}
+	start.run(t, plan(t, start.inv, Wish{User: user1, Set: old}), -1)
+	wishes := []Wish{{User: user1, Set: set}, {User: user2, Set: set}}
 	verbs := plan(t, start.inv, wishes...)
 	for stop := range verbs {
 		p := play{start.inv}
@@ -334,7 +334,7 @@ func TestApplyRefuses(t *testing.T) {
 
 func TestOverwritten(t *testing.T) {
 	p := play{emptyInventory()}
-	p.run(t, plan(t, p.inv, Wish{user1, makeSet("set", 96)}), -1)
+	p.run(t, plan(t, p.inv, Wish{User: user1, Set: makeSet("set", 96)}), -1)
 	if got := Overwritten(p.inv, user1); got != nil {
 		t.Errorf("in step, yet overwritten: %v", got)
 	}

@@ -53,6 +53,7 @@ type Jobs struct {
 	Pictures Pictures
 	Recipe   func(photopush.User) string // names the recipe of Pictures for a user: another one makes his digest new
 	Policy   want.Policy
+	Access   accountpicture.Options
 	Sessions func(photopush.GUID, *photopush.Inventory) []photopush.Session // what an inventory says of who uses the workstation
 	Log      *slog.Logger
 	Now      func() time.Time

@@ -84,7 +84,7 @@ func (l *lanes) start(ctx context.Context) (busy bool, err error) {
 	claims, err := l.Store.Claim(ctx, photopush.ClaimRequest{Limit: free, Lease: l.Config.lease(), MaxInFlight: l.Config.Visits, Domains: domains})
 	for _, c := range claims { // also those that came with an error: they are ours
 		l.flying++
-		go func() { l.results <- l.visit(ctx, c) }()
+		go func() { l.results <- l.visit(ctx, c, photopush.Visit{}) }()
 	}
 	if err != nil || l.flying > 0 {
 		return false, err
@@ -190,9 +190,9 @@ func interrupted(ctx context.Context, o photopush.Outcome) bool {
 	return ctx.Err() != nil && o.Err != nil
 }
 
-// visit makes one visit within its deadline, and says what follows from it.
-func (j *Jobs) visit(ctx context.Context, c photopush.Claim) photopush.Result {
-	task := photopush.Visit{Workstation: c.Workstation, Inventory: c.Inventory}
+// visit makes one visit within its deadline, and says what follows from it. task says for whom and what, if anybody asked.
+func (j *Jobs) visit(ctx context.Context, c photopush.Claim, task photopush.Visit) photopush.Result {
+	task.Workstation, task.Inventory = c.Workstation, c.Inventory
 	if c.Verify || c.Inventory != nil && place(c.Workstation.ID, j.Config.VerifyEvery, c.Inventory.Taken).Before(j.Now()) {
 		task.Inventory = nil
 	}
@@ -265,8 +265,26 @@ func (j *Jobs) contact(ctx context.Context, task photopush.Visit) (o photopush.O
 	}
 	ctx, cancel := context.WithTimeout(ctx, j.Config.VisitDeadline)
 	defer cancel()
-	v := visit.Visitor{Remote: &guarded{d.Remote, d.RemoteLogon, j.Store}, Pictures: j.Pictures, Planner: planner{j}, Log: j.Log, Now: j.Now}
-	return v.Visit(ctx, task)
+	return j.visitor(ctx, d, task).Visit(ctx, task)
+}
+
+// visitor makes visits of one domain. Where only is told what would be done, what was held does not count: to ask is to want it.
+func (j *Jobs) visitor(ctx context.Context, d *Domain, task photopush.Visit) *visit.Visitor {
+	p := planner{Jobs: j}
+	if task.DryRun {
+		p.lifted = task.For
+	}
+	return &visit.Visitor{Remote: &guarded{d.Remote, d.RemoteLogon, j.Store}, Pictures: j.Pictures, Planner: p, Options: j.Access,
+		Name: func(sid photopush.SID) string { return j.nameOf(ctx, sid) }, Log: j.Log, Now: j.Now}
+}
+
+// nameOf is how people call a user; his SID where the store does not know him.
+func (j *Jobs) nameOf(ctx context.Context, sid photopush.SID) string {
+	users, err := j.Store.Users(ctx, []photopush.SID{sid})
+	if u, ok := users[sid]; err == nil && ok {
+		return u.AccountName
+	}
+	return string(sid)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/want"
@@ -35,7 +36,10 @@ func (j *Jobs) plan(ctx context.Context) error {
 }
 
 // A planner says during a visit which pairs the workstation has: those that are known, and those that its inventory shows.
-type planner struct{ *Jobs }
+type planner struct {
+	*Jobs
+	lifted photopush.SID // of whom what an administrator held back does not count
+}
 
 // Pairs decides from the inventory; only users whom the directory knows count.
 func (p planner) Pairs(ctx context.Context, w photopush.Workstation, inv *photopush.Inventory) ([]photopush.Pair, error) {
@@ -49,11 +53,24 @@ func (p planner) Pairs(ctx context.Context, w photopush.Workstation, inv *photop
 	}
 	pairs := make([]photopush.Pair, 0, len(rows))
 	for _, row := range rows {
+		if row.SID == p.lifted {
+			row = lift(row)
+		}
 		pair, _ := want.Decide(row, p.Policy, now).Pair(row)
 		pairs = append(pairs, pair)
 	}
 	slices.SortFunc(pairs, func(a, b photopush.Pair) int { return strings.Compare(string(a.User), string(b.User)) })
 	return pairs, nil
+}
+
+func lift(row photopush.Plan) photopush.Plan {
+	row.Pair.Held = time.Time{}
+	if row.User != nil {
+		u := *row.User
+		u.Held = time.Time{}
+		row.User = &u
+	}
+	return row
 }
 
 // KeepOriginals stores what the users had before our first write.

@@ -16,10 +16,12 @@ const SourceNamed = "named"
 // ErrNoWorkstation: no inventory names the user, and no workstation was given.
 var ErrNoWorkstation = errors.New("no inventory shows a profile of the user")
 
-// A PushRequest is a person whose picture is to be right now.
+// A PushRequest is a person whose picture is to be right now, or to go.
 type PushRequest struct {
-	User         string   // account name, UPN, DOMAIN\account or SID
-	Workstations []string // host or short names; none for all with a profile of the user
+	User         string          // account name, UPN, DOMAIN\account or SID
+	Workstations []string        // host or short names; none for all with a profile of the user
+	Order        photopush.Order // empty: his picture is to be there
+	DryRun       bool            // tell what would be done, and change nothing
 }
 
 // A PushResult is what became of it on one workstation.
@@ -27,33 +29,49 @@ type PushResult struct {
 	Workstation photopush.Workstation
 	Pair        photopush.Pair // as read back
 	Pushed      bool           // false: it was right already, or Err says why not
+	Removed     bool           // nothing of ours is there any more; false: nothing was, or Err says why not
+	Steps       []string       // of a dry run: what would be done; none where nothing is to be done
 	Err         error
 }
 
 // Push reads one user from the directory and visits his workstations at once, before everything else. tell is called for each
-// workstation when it is done, one at a time. The user is returned as the directory has him.
+// workstation when it is done, one at a time. The user is returned as the directory has him, or where an order is for somebody who is not in
+// scope any more, as he was last known.
 func (j *Jobs) Push(ctx context.Context, r PushRequest, tell func(PushResult)) (photopush.UserRecord, error) {
-	user, err := j.readUser(ctx, r.User)
+	user, err := j.subject(ctx, r)
 	if err != nil {
 		return user, err
 	}
 	if _, err := j.Store.Rescue(ctx); err != nil {
 		return user, err
 	}
-	targets, err := j.targets(ctx, user, r.Workstations)
+	targets, err := j.targets(ctx, user, r)
 	if err != nil {
 		return user, err
 	}
-	for _, w := range targets {
-		if err := j.planOne(ctx, w, user.SID); err != nil {
+	if !r.DryRun {
+		if err := j.prepare(ctx, &user, targets, r); err != nil {
 			return user, err
 		}
 	}
 	if err := j.usable(targets); err != nil {
 		return user, err
 	}
-	j.pushAll(ctx, user, targets, tell)
+	j.pushAll(ctx, user, targets, r, tell)
 	return user, ctx.Err()
+}
+
+// prepare stores what the request decides, so that no pass decides otherwise meanwhile.
+func (j *Jobs) prepare(ctx context.Context, user *photopush.UserRecord, targets []photopush.Workstation, r PushRequest) error {
+	if err := j.hold(ctx, user, targets, r); err != nil {
+		return err
+	}
+	for _, w := range targets {
+		if err := j.planOne(ctx, w, user.SID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readUser finds the user, and stores what his photo gives now.
@@ -116,7 +134,7 @@ func (j *Jobs) planOne(ctx context.Context, w photopush.Workstation, user photop
 }
 
 // pushAll visits the targets side by side.
-func (j *Jobs) pushAll(ctx context.Context, user photopush.UserRecord, targets []photopush.Workstation, tell func(PushResult)) {
+func (j *Jobs) pushAll(ctx context.Context, user photopush.UserRecord, targets []photopush.Workstation, request PushRequest, tell func(PushResult)) {
 	var group sync.WaitGroup
 	var one sync.Mutex
 	lanes := make(chan struct{}, j.Config.Visits)
@@ -127,7 +145,7 @@ func (j *Jobs) pushAll(ctx context.Context, user photopush.UserRecord, targets [
 		}
 		group.Go(func() {
 			defer func() { <-lanes }()
-			r := j.pushOne(ctx, user, w, &one)
+			r := j.pushOne(ctx, user, w, request, &one)
 			one.Lock()
 			defer one.Unlock()
 			tell(r)
@@ -137,9 +155,9 @@ func (j *Jobs) pushAll(ctx context.Context, user photopush.UserRecord, targets [
 }
 
 // pushOne waits for its turn at the workstation, visits it and stores the outcome. Where there is nothing to push it visits nobody.
-func (j *Jobs) pushOne(ctx context.Context, user photopush.UserRecord, w photopush.Workstation, one *sync.Mutex) PushResult {
+func (j *Jobs) pushOne(ctx context.Context, user photopush.UserRecord, w photopush.Workstation, request PushRequest, one *sync.Mutex) PushResult {
 	r := PushResult{Workstation: w}
-	if r.Err = pointless(user, w); r.Err != nil {
+	if r.Err = pointless(user, w, request); r.Err != nil {
 		return r
 	}
 	claim, err := j.turn(ctx, w, one)
@@ -148,10 +166,10 @@ func (j *Jobs) pushOne(ctx context.Context, user photopush.UserRecord, w photopu
 		return r
 	}
 	claim.Verify = true // somebody asks because he saw something: look before saying that all is well
-	result := j.visit(ctx, claim)
+	result := j.visit(ctx, claim, photopush.Visit{Workstation: w, For: user.SID, Order: request.Order, DryRun: request.DryRun})
 	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
-	if unvisited(ctx, result.Outcome) {
+	if request.DryRun || unvisited(ctx, result.Outcome) {
 		err = j.Store.Release(storing, claim)
 	} else {
 		one.Lock()
@@ -159,15 +177,20 @@ func (j *Jobs) pushOne(ctx context.Context, user photopush.UserRecord, w photopu
 		one.Unlock()
 	}
 	r.take(user.SID, result.Outcome)
+	if request.Order == photopush.Restore && !request.DryRun && r.Err == nil {
+		err = errors.Join(err, j.Store.Hold(storing, user.SID, []photopush.GUID{w.ID}, true)) // or the next pass would push again
+	}
 	r.Err = errors.Join(r.Err, err)
 	return r
 }
 
 // pointless says why no visit could help, whatever it found there.
-func pointless(user photopush.UserRecord, w photopush.Workstation) error {
+func pointless(user photopush.UserRecord, w photopush.Workstation, r PushRequest) error {
 	switch {
 	case !w.Enabled:
 		return &photopush.Error{Reason: photopush.OutOfScope, Op: "visit", On: w.Host, Err: errors.New("the computer account is disabled")}
+	case r.Order != "":
+		return nil
 	case !user.Enabled:
 		return leave(w, photopush.OutOfScope, "the user's account is disabled")
 	case user.Digest == "":
@@ -189,12 +212,13 @@ func (r *PushResult) take(user photopush.SID, o photopush.Outcome) {
 		}
 		return
 	}
-	r.Pair = o.Pairs[i]
+	r.Pair, r.Steps = o.Pairs[i], o.Steps
 	switch {
+	case o.Steps != nil:
 	case r.Pair.Want == photopush.Leave:
 		r.Err = leave(r.Workstation, r.Pair.Reason, r.Pair.Detail)
 	case r.Pair.InStep():
-		r.Pushed = slices.Contains(o.Pushed, user)
+		r.Pushed, r.Removed = slices.Contains(o.Pushed, user), slices.Contains(o.Removed, user)
 	default:
 		r.Err = &photopush.Error{Reason: r.Pair.Reason, Err: errors.New(r.Pair.Detail)}
 	}

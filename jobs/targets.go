@@ -11,14 +11,14 @@ import (
 )
 
 // targets are the workstations to visit: the named ones, each once, or those with a profile of the user.
-func (j *Jobs) targets(ctx context.Context, user photopush.UserRecord, names []string) ([]photopush.Workstation, error) {
-	if len(names) == 0 {
+func (j *Jobs) targets(ctx context.Context, user photopush.UserRecord, r PushRequest) ([]photopush.Workstation, error) {
+	if len(r.Workstations) == 0 {
 		return j.targetsOf(ctx, user)
 	}
 	var targets []photopush.Workstation
 	var sessions []photopush.Session
 	now := j.Now().UTC()
-	for _, name := range names {
+	for _, name := range r.Workstations {
 		w, err := j.findWorkstation(ctx, name)
 		if err != nil {
 			return nil, err
@@ -28,6 +28,9 @@ func (j *Jobs) targets(ctx context.Context, user photopush.UserRecord, names []s
 		}
 		targets = append(targets, w)
 		sessions = append(sessions, photopush.Session{Workstation: w.ID, User: user.SID, Source: SourceNamed, FirstSeen: now, LastSeen: now})
+	}
+	if r.DryRun || r.Order != "" { // to take a picture away is no evidence that somebody works there
+		return targets, nil
 	}
 	return targets, j.Store.PutSessions(ctx, sessions)
 }
