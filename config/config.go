@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/photopush/photopush/accountpicture"
 	"github.com/photopush/photopush/directory"
 	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/jobs"
@@ -21,13 +22,14 @@ import (
 
 // A Config is what the file says, with defaults where it says nothing. It has been validated.
 type Config struct {
-	Database store.Config    `yaml:"database" help:"Where photopush remembers what is where."`
-	Domains  []Domain        `yaml:"domains" help:"The domains to care for: whom and which computers, and how to reach them."`
-	Photo    photo.Config    `yaml:"photo" help:"How pictures are made from a photo. Another recipe makes other pictures: every workstation gets them anew. photopush variants shows what a recipe makes of somebody's photo."`
-	Policy   want.Policy     `yaml:"policy" help:"Who gets a picture where, as far as that is a matter of choice."`
-	Pictures pictures.Config `yaml:"pictures" help:"The memory that holds pictures between making and pushing them."`
-	Jobs     jobs.Config     `yaml:"jobs" help:"When workstations are visited, and how many at once."`
-	Server   server.Config   `yaml:"server" help:"What photopush serve answers over HTTP."`
+	Database store.Config           `yaml:"database" help:"Where photopush remembers what is where."`
+	Domains  []Domain               `yaml:"domains" help:"The domains to care for: whom and which computers, and how to reach them."`
+	Photo    photo.Config           `yaml:"photo" help:"How pictures are made from a photo. Another recipe makes other pictures: every workstation gets them anew. photopush variants shows what a recipe makes of somebody's photo."`
+	Policy   want.Policy            `yaml:"policy" help:"Who gets a picture where, as far as that is a matter of choice."`
+	Pictures pictures.Config        `yaml:"pictures" help:"The memory that holds pictures between making and pushing them."`
+	Registry accountpicture.Options `yaml:"registry" help:"How account pictures are written to the registry of a workstation."`
+	Jobs     jobs.Config            `yaml:"jobs" help:"When workstations are visited, and how many at once."`
+	Server   server.Config          `yaml:"server" help:"What photopush serve answers over HTTP."`
 }
 
 // A Domain is one Active Directory domain and its workstations.
@@ -71,6 +73,7 @@ func (c *Config) validate() error {
 		c.Photo.Validate("photo"),
 		c.Policy.Validate("policy"),
 		c.Pictures.Validate("pictures"),
+		c.Registry.Validate("registry"),
 		c.Jobs.Validate("jobs"),
 		c.Server.Validate("server"),
 	}
