@@ -51,8 +51,8 @@ func faults() []fault {
 		effect string
 		call   int
 	}{
-		{"Enter-Lock", 1}, {"New-SecureFolder", 1}, {"Write-PictureFile", 2}, {"New-PictureKey", 1},
-		{"Set-PictureValue", 5}, {"Set-PictureValue", 22}, {"Remove-PictureFile", 2},
+		{"Enter-Lock", 1}, {"New-SecureFolder", 1}, {"Write-NewFile", 2}, {"New-PictureKey", 1},
+		{"Set-PictureValue", 5}, {"Set-PictureValue", 22}, {"Remove-OwnFile", 2},
 	} {
 		for _, where := range []string{before, after} {
 			for _, kills := range []bool{false, true} {
@@ -60,10 +60,10 @@ func faults() []fault {
 			}
 		}
 	}
-	return append(all, fault{"Write-PictureFile", 6, middle, true})
+	return append(all, fault{"Write-NewFile", 6, middle, true})
 }
 
-// middle is a fault of Write-PictureFile that leaves half a file behind.
+// middle is a fault of Write-NewFile that leaves half a file behind.
 const middle = "in the middle"
 
 func (f fault) text() string {
@@ -93,7 +93,7 @@ func testUser(n int) photopush.SID {
 // push plans from inv and runs the plan; it gives the inventory afterwards.
 func (e engine) push(t *testing.T, inv *photopush.Inventory, wishes []accountpicture.Wish) *photopush.Inventory {
 	t.Helper()
-	verbs, err := accountpicture.Plan(inv, wishes)
+	verbs, err := accountpicture.Plan(inv, wishes, accountpicture.Options{TemporaryEntry: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestFaultsOnEngine(t *testing.T) {
 	if fmt.Sprint(*read) != fmt.Sprint(*end) {
 		t.Errorf("the workstation says\n%+v\nApply believed\n%+v", read, end)
 	}
-	verbs, err := accountpicture.Plan(read, all)
+	verbs, err := accountpicture.Plan(read, all, accountpicture.Options{TemporaryEntry: true})
 	if err != nil || len(verbs) != 0 {
 		t.Errorf("a user in step needs %v, %v", verbs, err)
 	}
@@ -175,7 +175,7 @@ func TestFaultsOnEngine(t *testing.T) {
 // broken runs a push with a fault, and gives what Apply says of its users; nothing when there was no answer.
 func (e engine) broken(t *testing.T, f fault, inv *photopush.Inventory, wishes []accountpicture.Wish) map[photopush.SID]photopush.Account {
 	t.Helper()
-	verbs, err := accountpicture.Plan(inv, wishes)
+	verbs, err := accountpicture.Plan(inv, wishes, accountpicture.Options{TemporaryEntry: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func (e engine) broken(t *testing.T, f fault, inv *photopush.Inventory, wishes [
 		t.Fatal(err)
 	}
 	applied, err := accountpicture.Apply(inv, verbs, answers, time.Now())
-	if f.effect == "Remove-PictureFile" {
+	if f.effect == "Remove-OwnFile" {
 		if err != nil || len(answers) != len(verbs) {
 			t.Fatalf("a file that cannot be deleted ended the run: %v", err)
 		}

@@ -107,3 +107,7 @@ func (w Wish) check() error {
 	}
 	return nil
 }
+
+// Interrupted tells whether a run was ended there that had changed the permissions of a key: the next plan undoes that, also where nothing
+// else is to be done.
+func Interrupted(inv *photopush.Inventory) bool { return len(recoverFirst(inv)) > 0 }

@@ -150,7 +150,7 @@ func (e engine) testBootstrap(t *testing.T) {
 func (e engine) testThreeRuns(t *testing.T) {
 	e.seed(t, golden.State{})
 	wish := []accountpicture.Wish{{User: testUser(0), Set: testSet("wanted")}}
-	verbs, err := accountpicture.Plan(e.inventory(t), wish)
+	verbs, err := accountpicture.Plan(e.inventory(t), wish, accountpicture.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/accountpicture"
 	"github.com/photopush/photopush/visit"
 	"github.com/photopush/photopush/want"
 )
