@@ -105,24 +105,6 @@ func overrideText(states []golden.State) string {
 	return b.String()
 }
 
-// Where a fault stands.
-const (
-	before = "before"
-	after  = "after"
-)
-
-// faultText is a function that does what the effect does, and at its n-th call something else before or after that.
-func faultText(effect string, call int, where, action string) string {
-	first, last := "", ""
-	hit := fmt.Sprintf("  if ($run['calls'] -eq %d) { %s }\n", call, action)
-	if where == before {
-		first = hit
-	} else {
-		last = hit
-	}
-	return fmt.Sprintf("function %s {\n  $run['calls'] = 1 + $run['calls']\n%s  Shipped-%s @args\n%s}\n", effect, first, effect, last)
-}
-
 // tree lists our folders and files, seen from outside the workstation.
 func (e engine) tree(t *testing.T) (folders []string, files []golden.File) {
 	t.Helper()

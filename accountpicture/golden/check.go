@@ -62,7 +62,7 @@ func same(got, want any) bool {
 		return ok && slices.EqualFunc(g, w, same)
 	case string:
 		g, isText := got.(string)
-		return w == "*" || g == w || isText && sddlForm.MatchString(w) && sameSDDL(g, w)
+		return w == "*" || g == w || isText && sddlForm.MatchString(w) && SameSDDL(g, w)
 	}
 	return reflect.DeepEqual(got, want)
 }
@@ -70,7 +70,7 @@ func same(got, want any) bool {
 // CheckDescriptors says how the DACLs of keys, by path, differ from what they must be.
 func (p Pair) CheckDescriptors(got map[string]string) error {
 	for path, sddl := range p.Descriptors() {
-		if !sameSDDL(got[path], sddl[strings.Index(sddl, "D:"):]) {
+		if !SameSDDL(got[path], sddl[strings.Index(sddl, "D:"):]) {
 			return fmt.Errorf("the descriptor of %s is %q, want %q", path, got[path], sddl)
 		}
 	}

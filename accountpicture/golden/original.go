@@ -89,3 +89,9 @@ func (s State) saved(user string) string {
 	}
 	return ""
 }
+
+// Kept is the file of what save_original keeps of a user: values of his key, nil where he had none.
+func Kept(user string, values []Value) File {
+	o := original{user: user, absent: values == nil, values: values}
+	return File{Path: Home + `\State\` + user + ".reg", Content: o.reg()}
+}

@@ -12,9 +12,9 @@ var (
 	entry    = regexp.MustCompile(`\(([^()]*)\)`)
 )
 
-// sameSDDL tells whether two texts have the same set of entries, and the same owner where want names one. Protection and order do not count: Wine
+// SameSDDL tells whether two texts have the same set of entries, and the same owner where want names one. Protection and order do not count: Wine
 // forgets the one, and .NET sorts.
-func sameSDDL(got, want string) bool {
+func SameSDDL(got, want string) bool {
 	g, w := sddlForm.FindStringSubmatch(got), sddlForm.FindStringSubmatch(want)
 	if g == nil || w == nil || w[1] != "" && w[2] != g[2] {
 		return false
