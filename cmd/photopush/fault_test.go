@@ -66,7 +66,7 @@ func breakScript(t *testing.T, places []simwin.Effect, prepare func(*testing.T, 
 			for _, e := range places {
 				f := simwin.EffectFault{Effect: e.Name, Nth: e.Nth}
 				set(&f)
-				if f.Kind == simwin.Torn && e.Name != simwin.WritePictureFile {
+				if f.Kind == simwin.Torn && e.Name != simwin.WriteNewFile {
 					continue
 				}
 				cases++
@@ -105,8 +105,8 @@ func newPhoto(t *testing.T, c *lab.Company) {
 
 func TestReplacingFailsAnywhere(t *testing.T) {
 	all := effects(t, newPhoto)
-	places := slices.DeleteFunc(some(all), func(e simwin.Effect) bool { return e.Name == simwin.WritePictureFile })
-	if !slices.ContainsFunc(places, func(e simwin.Effect) bool { return e.Name == simwin.RemovePictureFile }) {
+	places := slices.DeleteFunc(some(all), func(e simwin.Effect) bool { return e.Name == simwin.WriteNewFile })
+	if !slices.ContainsFunc(places, func(e simwin.Effect) bool { return e.Name == simwin.RemoveOwnFile }) {
 		t.Fatal("no file is deleted")
 	}
 	cases := breakScript(t, places, newPhoto)

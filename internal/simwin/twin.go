@@ -15,6 +15,7 @@ const maxInput = 64 << 20
 
 // Markers of the protocol, docs/script.md.
 const (
+	endOfCommon = "#end-of-common"
 	endOfScript = "#end-of-script"
 	beginAnswer = "#photopush-answer"
 	endAnswer   = "#end-of-answer"
@@ -26,22 +27,25 @@ const (
 	exitCaught = 3
 )
 
-// A process is one run of the script's twin. Its methods follow the functions of the script, in its words.
+// A process is one run of the twin of a script. Its methods follow the functions of the scripts, in their words.
 type process struct {
 	m         *Machine
+	script    accountpicture.Script
 	verbs     []verb
 	home      string // <ProgramFilesDir>\photopush
 	pictures  string // home\AccountPictures
+	state     string // home\State
 	verbNow   string // the verb the run is at
 	where     string // the step it is at
 	truncated bool
+	undone    []object      // what journals told to undo
 	held      []*fileHandle // closed when the process ends
 	counts    map[string]int
 	effects   []Effect
 }
 
-// Run stands for powershell.exe: it does what the script does, and only when it is given exactly the script, by exactly the command
-// line that starts it. Any other command line or script is answered as one that does not parse: text on standard error, exit code 1.
+// Run stands for powershell.exe: it does what the scripts do, and only when it is given exactly one of them, by exactly the command
+// line that starts them. Any other command line or script is answered as one that does not parse: text on standard error, exit code 1.
 // A process whose ctx ends stops at its next effect, like one that was terminated; what it holds open is closed.
 func (m *Machine) Run(ctx context.Context, commandLine string, stdin io.Reader, stdout, stderr io.Writer) (uint32, error) {
 	argv := SplitCommandLine(commandLine)
@@ -72,10 +76,12 @@ func (m *Machine) Run(ctx context.Context, commandLine string, stdin io.Reader, 
 	if script == "" {
 		return exitCaught, writeAnswers(stdout, "\r\n", []object{startAnswer("script", "no-script")})
 	}
-	if !slices.ContainsFunc(accountpicture.Scripts, func(s accountpicture.Script) bool { return s.Text == script }) {
-		return exitError, say(stderr, "ParserError: the script is not ours, byte for byte")
+	i := slices.IndexFunc(accountpicture.Scripts, func(s accountpicture.Script) bool { return s.Text == script })
+	if i < 0 {
+		return exitError, say(stderr, "ParserError: the script is none of ours, byte for byte")
 	}
-	p.verbs = readVerbs(lines)
+	p.script = accountpicture.Scripts[i]
+	p.verbs = readVerbs(p.script, lines)
 	return p.run(ctx, stdout)
 }
 
@@ -98,21 +104,15 @@ func readAll(ctx context.Context, stdin io.Reader) (string, error) {
 	return string(b), err
 }
 
-// cutScript parts the input into the script, through the line that ends it, and the lines after it. Lines end with LF or CR LF, as
-// a console's reader takes them. Without that line there is no script.
+// cutScript parts the input as the bootstrap does: into the script, which are two blocks, each through the line that ends it, and the
+// lines after it. Lines end with LF or CR LF, as a console's reader takes them. Without both lines, in their order, there is no script.
 func cutScript(input string) (script string, rest []string) {
-	input = strings.ReplaceAll(input, "\r\n", "\n")
-	if !strings.HasSuffix(input, "\n") {
-		input += "\n"
-	}
-	head, tail, found := strings.Cut(input, "\n"+endOfScript+"\n")
-	if !found {
+	lines := strings.Split(strings.TrimSuffix(strings.ReplaceAll(input, "\r\n", "\n"), "\n"), "\n")
+	common, end := slices.Index(lines, endOfCommon), slices.Index(lines, endOfScript)
+	if common < 0 || end <= common {
 		return "", nil
 	}
-	if tail != "" {
-		rest = strings.Split(strings.TrimSuffix(tail, "\n"), "\n")
-	}
-	return head + "\n" + endOfScript + "\n", rest
+	return strings.Join(lines[:end+1], "\n") + "\n", lines[end+1:]
 }
 
 // startAnswer is what the bootstrap answers for itself.
@@ -167,7 +167,7 @@ func (p *process) execute(ctx context.Context) ([]object, error) {
 	if err := p.findRoots(); err != nil {
 		return nil, p.failed(err)
 	}
-	if err := p.lock(ctx); err != nil {
+	if err := p.startRun(ctx); err != nil {
 		return nil, p.failed(err)
 	}
 	var answers []object

@@ -21,18 +21,23 @@ func (p *process) check(ctx context.Context, f []string) (object, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	refused := []string{}
+	refused, closed := []string{}, []string{}
 	for _, sid := range sids {
-		if _, err := p.openPictureKey(sid); err != nil {
-			refused = append(refused, sid)
+		if _, err := p.openPictureKey(sid, setRights); err == nil {
+			continue
+		}
+		refused = append(refused, sid)
+		if _, err := p.openPictureKey(sid, aclRights); err != nil {
+			closed = append(closed, sid)
 		}
 	}
-	for _, folder := range []string{p.home + `\State`, p.pictures} {
+	for _, folder := range []string{p.state, p.pictures} {
 		if err := p.safePath(ctx, folder, ""); err != nil {
 			return nil, err
 		}
 	}
-	return object{{"key", path == pictureUsersKey}, {"users", len(sids)}, {"refused", refused}, {"folder", p.m.folderExists(p.pictures)}}, nil
+	return object{{"key", path == pictureUsersKey}, {"users", len(sids)}, {"refused", refused}, {"closed", closed},
+		{"folder", p.m.folderExists(p.pictures)}}, nil
 }
 
 // errNoSoftware is a registry without a key in which AccountPicture could be made.

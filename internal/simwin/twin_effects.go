@@ -7,26 +7,33 @@ import (
 	"time"
 )
 
-// Effects of the script, by the names of its functions: everything it changes on a workstation, it changes in one of these.
+// Effects of the scripts, by the names of their functions: everything they change on a workstation, they change in one of these.
 const (
-	EnterLock         = "Enter-Lock"
-	NewSecureFolder   = "New-SecureFolder"
-	WritePictureFile  = "Write-PictureFile"
-	NewPictureKey     = "New-PictureKey"
-	SetPictureValue   = "Set-PictureValue"
-	RemovePictureFile = "Remove-PictureFile"
+	EnterLock          = "Enter-Lock"
+	NewSecureFolder    = "New-SecureFolder"
+	WriteNewFile       = "Write-NewFile"
+	MoveOwnFile        = "Move-OwnFile"
+	RemoveOwnFile      = "Remove-OwnFile"
+	RemoveOwnFolder    = "Remove-OwnFolder"
+	NewPictureKey      = "New-PictureKey"
+	RemovePictureKey   = "Remove-PictureKey"
+	SetPictureValue    = "Set-PictureValue"
+	RemovePictureValue = "Remove-PictureValue"
+	SetKeyDacl         = "Set-KeyDacl"
+	SetKeyOwner        = "Set-KeyOwner"
 )
 
-// EffectNames lists the six effects.
+// EffectNames lists the effects.
 func EffectNames() []string {
-	return []string{EnterLock, NewSecureFolder, WritePictureFile, NewPictureKey, SetPictureValue, RemovePictureFile}
+	return []string{EnterLock, NewSecureFolder, WriteNewFile, MoveOwnFile, RemoveOwnFile, RemoveOwnFolder, NewPictureKey, RemovePictureKey,
+		SetPictureValue, RemovePictureValue, SetKeyDacl, SetKeyOwner}
 }
 
 // An Effect is one effect that a run came to, whether or not a fault kept it from happening.
 type Effect struct {
 	Name string
 	Nth  int    // counts from 1 among the effects of this name in its run
-	On   string // what it was applied to: a path, a SID, a value's name
+	On   string // what it was applied to: a path (of a move, where to), a SID, a value's name; of a key's permissions, Users or a SID
 }
 
 // An EffectFault breaks a run at one of its effects. It works once.
@@ -50,7 +57,7 @@ type FaultKind int
 const (
 	Throw FaultKind = iota // the function throws an exception with HResult
 	Exit                   // the process ends here, without a word
-	Torn                   // for Write-PictureFile: half of the bytes are written, then the process ends; elsewhere it ends before the effect
+	Torn                   // for Write-NewFile: half of the bytes are written, then the process ends; elsewhere it ends before the effect
 	Hold                   // the process stands still until Release is closed
 )
 
@@ -76,12 +83,13 @@ type processEnd struct{ code uint32 }
 
 func (e processEnd) Error() string { return fmt.Sprintf("the process ends with %d", e.code) }
 
-// effect runs one effect, with the fault that is set for it. torn is what remains of the effect when the process dies within it;
+// effect is the step that the run is at from now on: it runs one effect, with the fault that is set for it. torn is what remains of the effect when the process dies within it;
 // nil where it is all or nothing.
 func (p *process) effect(ctx context.Context, name, on string, do, torn func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	p.where = name
 	fault := p.nextFault(name, on)
 	if fault == nil {
 		return do()

@@ -5,20 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/photopush/photopush/accountpicture"
 )
 
 // change is a run with every effect: a second picture, and the first one's file deleted.
 func change(t *testing.T) (m *Machine, input string) {
 	m = NewMachine(MachineOptions{})
 	runTwin(t, m, put(userSID, []byte("an older picture"), 448)...)
-	return m, accountpicture.Script + strings.Join(append(append(push(userSID), push(otherSID)...),
-		deleteFiles(userSID, stateAfterPush(t), fileName([]byte("an older picture"), 448))), "\n")
+	return m, inputFor(append(append(push(userSID), push(otherSID)...),
+		deleteFiles(userSID, stateAfterPush(t), fileName([]byte("an older picture"), 448)))...)
 }
 
 func stateAfterPush(t *testing.T) string {
@@ -34,8 +31,8 @@ func TestEffectsAreListed(t *testing.T) {
 	for _, e := range m.Effects() {
 		got = append(got, fmt.Sprint(e.Name, " ", e.Nth))
 	}
-	want := []string{"Enter-Lock 1", "Write-PictureFile 1", "Write-PictureFile 2", "New-PictureKey 1", "Set-PictureValue 1", "Set-PictureValue 2",
-		"New-SecureFolder 1", "Write-PictureFile 3", "Write-PictureFile 4", "New-PictureKey 2", "Set-PictureValue 3", "Set-PictureValue 4", "Remove-PictureFile 1"}
+	want := []string{"Enter-Lock 1", "Write-NewFile 1", "Write-NewFile 2", "New-PictureKey 1", "Set-PictureValue 1", "Set-PictureValue 2",
+		"New-SecureFolder 1", "Write-NewFile 3", "Write-NewFile 4", "New-PictureKey 2", "Set-PictureValue 3", "Set-PictureValue 4", "Remove-OwnFile 1"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -85,7 +82,7 @@ func checkBroken(t *testing.T, effect string, kind FaultKind, out string, code u
 	}
 	last := slices.Clone(answers(t, out))
 	got := last[len(last)-1]
-	if effect == RemovePictureFile {
+	if effect == RemoveOwnFile {
 		if kept, _ := got["kept"].([]any); len(kept) != 1 {
 			t.Errorf("answer %v, want the file kept", got)
 		}
@@ -98,8 +95,8 @@ func checkBroken(t *testing.T, effect string, kind FaultKind, out string, code u
 
 func TestTornWrite(t *testing.T) {
 	m := NewMachine(MachineOptions{})
-	m.SetFault(EffectFault{Effect: WritePictureFile, Nth: 2, Kind: Torn, Code: 9})
-	if _, code, err := startTwin(t.Context(), m, accountpicture.Script+strings.Join(push(userSID), "\n")); code != 9 || err != nil {
+	m.SetFault(EffectFault{Effect: WriteNewFile, Nth: 2, Kind: Torn, Code: 9})
+	if _, code, err := startTwin(t.Context(), m, inputFor(push(userSID)...)); code != 9 || err != nil {
 		t.Fatalf("ended with %d, %v", code, err)
 	}
 	got, _ := m.ReadFile(ourPics + `\` + string(userSID) + `\` + fileName(large, 96))
@@ -117,7 +114,7 @@ func TestHold(t *testing.T) {
 	m.SetFault(EffectFault{Effect: SetPictureValue, Kind: Hold, Reached: reached, Release: release})
 	done := make(chan error, 1)
 	go func() {
-		_, _, err := startTwin(context.WithoutCancel(t.Context()), m, accountpicture.Script+strings.Join(push(userSID), "\n"))
+		_, _, err := startTwin(context.WithoutCancel(t.Context()), m, inputFor(push(userSID)...))
 		done <- err
 	}()
 	<-reached
@@ -140,7 +137,7 @@ func TestKilledWhileHeld(t *testing.T) {
 	ctx, kill := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		_, _, err := startTwin(ctx, m, accountpicture.Script+strings.Join(push(userSID), "\n"))
+		_, _, err := startTwin(ctx, m, inputFor(push(userSID)...))
 		done <- err
 	}()
 	<-reached
@@ -159,7 +156,7 @@ func TestKilledWhileHeld(t *testing.T) {
 func TestDiskFull(t *testing.T) {
 	m := NewMachine(MachineOptions{FreeBytes: int64(len(small) + 10)})
 	list := runTwin(t, m, push(userSID)...)
-	if got := list[len(list)-1].failure(); len(list) != 2 || got != "disk_full 0x80070070 Write-PictureFile" {
+	if got := list[len(list)-1].failure(); len(list) != 2 || got != "disk_full 0x80070070 Write-NewFile" {
 		t.Fatalf("answers %v", list)
 	}
 	files := m.Files(ourPics)

@@ -20,7 +20,7 @@ func FuzzInput(f *testing.F) {
 		m := NewMachine(MachineOptions{})
 		m.AddProfile(UserProfile{SID: userSID, Name: "u1001"})
 		before := m.Snapshot()
-		out, code, err := startTwin(t.Context(), m, accountpicture.Script+input)
+		out, code, err := startTwin(t.Context(), m, accountpicture.PushScript.Text+input)
 		if err != nil || code != 0 {
 			t.Fatalf("ended with %d, %v", code, err)
 		}
@@ -46,7 +46,7 @@ func TestManyRunsAtOnce(t *testing.T) {
 		done := map[string]int{}
 		for range 16 {
 			wg.Go(func() {
-				out, _, err := startTwin(t.Context(), m, accountpicture.Script+strings.Join(push(userSID), "\n"))
+				out, _, err := startTwin(t.Context(), m, inputFor(push(userSID)...))
 				list := answers(t, out)
 				mu.Lock()
 				defer mu.Unlock()
@@ -70,7 +70,7 @@ func TestManyRunsAtOnce(t *testing.T) {
 func TestOutputThatFails(t *testing.T) {
 	m := NewMachine(MachineOptions{})
 	gone := errors.New("gone")
-	if _, err := m.Run(t.Context(), accountpicture.CommandLine, strings.NewReader(accountpicture.Script+"inventory\n"), failing{gone}, failing{gone}); !errors.Is(err, gone) {
+	if _, err := m.Run(t.Context(), accountpicture.CommandLine, strings.NewReader(inputFor("inventory")), failing{gone}, failing{gone}); !errors.Is(err, gone) {
 		t.Errorf("ended with %v, want the writer's error", err)
 	}
 }

@@ -3,6 +3,7 @@ package simwin
 import (
 	"bytes"
 	"encoding/hex"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,21 +36,45 @@ func checkPair(t *testing.T, p golden.Pair) {
 	seed(t, m, golden.Standard)
 	seed(t, m, p.Start)
 	before := m.Counters()
+	script := slices.IndexFunc(accountpicture.Scripts, func(s accountpicture.Script) bool { return s.Name == p.Script() })
+	input := accountpicture.Scripts[script].Text + p.InputOn(m.keyText)
 	var out, errs bytes.Buffer
-	code, err := m.Run(t.Context(), accountpicture.CommandLine, strings.NewReader(accountpicture.Script+p.Input), &out, &errs)
+	code, err := m.Run(t.Context(), accountpicture.CommandLine, strings.NewReader(input), &out, &errs)
 	if err != nil || code != 0 || errs.Len() != 0 {
 		t.Fatalf("%s: ended with %d, %v, %q", p.About, code, err, errs.String())
 	}
-	if err := p.CheckAnswer(out.Bytes()); err != nil {
+	if err := p.CheckAnswer([]byte(aliased(out.String()))); err != nil {
 		t.Errorf("%s: %v", p.About, err)
 	}
 	keys, folders, files := end(t, m)
 	if err := p.CheckEnd(keys, folders, files); err != nil {
 		t.Errorf("%s: %v", p.About, err)
 	}
+	descriptors := map[string]string{}
+	for path := range p.Descriptors() {
+		descriptors[path] = aliased(m.keyText(path))
+	}
+	if err := p.CheckDescriptors(descriptors); err != nil {
+		t.Errorf("%s: %v", p.About, err)
+	}
 	if m.Counters().Processes != before.Processes+1 {
 		t.Errorf("%+v processes", m.Counters())
 	}
+}
+
+var sidInSDDL = regexp.MustCompile(`(O:|;)(S-1-[0-9-]+)(D:|\))`)
+
+// aliased writes descriptors as Windows does, with two letters for the SIDs that have some: pairs are compared as they are written.
+func aliased(text string) string {
+	return sidInSDDL.ReplaceAllStringFunc(text, func(s string) string {
+		m := sidInSDDL.FindStringSubmatch(s)
+		for alias, sid := range sidAliases {
+			if sid == m[2] {
+				return m[1] + alias + m[3]
+			}
+		}
+		return s
+	})
 }
 
 // seed puts a state on a machine.
@@ -65,6 +90,9 @@ func seed(t *testing.T, m *Machine, s golden.State) {
 		m.DeleteKey(path)
 	}
 	for path, sddl := range s.KeyDescriptors {
+		if !strings.HasPrefix(sddl, "O:") {
+			sddl = "O:BA" + sddl
+		}
 		check(t, m.SecureKey(path, sddl))
 	}
 	for _, path := range s.Folders {
@@ -132,9 +160,12 @@ func registryValue(t *testing.T, v golden.Value) RegistryValue {
 // end reads what a pair compares.
 func end(t *testing.T, m *Machine) (keys []golden.Key, folders []string, files []golden.File) {
 	t.Helper()
-	for _, sid := range m.Subkeys(golden.UsersKey) {
-		k := golden.Key{Path: golden.UsersKey + `\` + sid}
-		for name, v := range m.Values(k.Path) {
+	for path, what := range m.Snapshot().Below(golden.UsersKey) {
+		if !strings.HasPrefix(what, "key ") {
+			continue
+		}
+		k := golden.Key{Path: path}
+		for name, v := range m.Values(path) {
 			k.Values = append(k.Values, goldenValue(t, name, v))
 		}
 		keys = append(keys, k)
@@ -146,6 +177,9 @@ func end(t *testing.T, m *Machine) (keys []golden.Key, folders []string, files [
 	}
 	slices.Sort(folders)
 	for path, content := range m.Files(golden.Home) {
+		if strings.HasSuffix(path, ".journal") {
+			content = []byte(aliased(string(content)))
+		}
 		files = append(files, golden.File{Path: path, Content: content})
 	}
 	return keys, folders, files

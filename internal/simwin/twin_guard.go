@@ -42,24 +42,16 @@ func (p *process) safePath(ctx context.Context, path, sddl string) error {
 			if i == len(parts)-1 {
 				own = sddl
 			}
-			if err := p.newFolder(ctx, folder, own); err != nil {
+			if err := p.newSecureFolder(ctx, folder, own); err != nil {
 				return err
 			}
+			p.where = "guard"
 		}
 		if err := p.safeFolder(folder, bad); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (p *process) newFolder(ctx context.Context, path, sddl string) error {
-	p.where = NewSecureFolder
-	err := p.effect(ctx, NewSecureFolder, path, func() error { return p.m.createFolder(path, mustSDDL(sddl)) }, nil)
-	if err == nil {
-		p.where = "guard"
-	}
-	return err
 }
 
 // safeFolder judges one folder; no outsider may have one of the bad rights.

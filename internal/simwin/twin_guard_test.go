@@ -107,7 +107,7 @@ func TestGuardSays(t *testing.T) {
 		"D:P(A;OICI;FA;;;BA)":                       {owned, ""},
 		"O:BAD:NO_ACCESS_CONTROL":                   {"$folder is open to everybody", ""},
 	} {
-		if !strings.Contains(accountpicture.Script, `"`+k.form+`"`) {
+		if !strings.Contains(accountpicture.ReadScript.Text, `"`+k.form+`"`) {
 			t.Errorf("the script does not say %s", k.form)
 		}
 		m := NewMachine(MachineOptions{})

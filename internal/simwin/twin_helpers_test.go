@@ -24,10 +24,43 @@ const (
 // An answer is one line of a run's answer.
 type answerLine map[string]any
 
-// runTwin feeds lines to the machine after the script, and returns its answers.
+// inputFor is the input of a run with these lines: they follow the script of the first verb that only one script knows. Of those that
+// two know, push stands for both, and read for those that none knows.
+func inputFor(lines ...string) string {
+	script := accountpicture.ReadScript
+	for _, line := range lines {
+		verb, _, _ := strings.Cut(line, "\t")
+		var know []accountpicture.Script
+		for _, s := range accountpicture.Scripts {
+			if s.Knows(verb) {
+				know = append(know, s)
+			}
+		}
+		if len(know) > 0 {
+			script = know[0]
+		}
+		if len(know) == 1 {
+			break
+		}
+	}
+	return script.Text + strings.Join(lines, "\n") + "\n"
+}
+
+// runTwin feeds lines to the machine after their script, and returns its answers.
 func runTwin(t *testing.T, m *Machine, lines ...string) []answerLine {
 	t.Helper()
-	out, code, err := startTwin(t.Context(), m, accountpicture.Script+strings.Join(lines, "\n")+"\n")
+	return runInput(t, m, inputFor(lines...))
+}
+
+// runScript feeds lines to the machine after a script.
+func runScript(t *testing.T, m *Machine, script accountpicture.Script, lines ...string) []answerLine {
+	t.Helper()
+	return runInput(t, m, script.Text+strings.Join(lines, "\n")+"\n")
+}
+
+func runInput(t *testing.T, m *Machine, input string) []answerLine {
+	t.Helper()
+	out, code, err := startTwin(t.Context(), m, input)
 	if err != nil || code != 0 {
 		t.Fatalf("run ended with %d, %v", code, err)
 	}
@@ -88,4 +121,13 @@ func fileName(data []byte, size int) string {
 func sum(data []byte) string {
 	s := sha256.Sum256(data)
 	return hex.EncodeToString(s[:])
+}
+
+// keyText is owner and DACL of a key as the workstation prints them.
+func (m *Machine) keyText(path string) string {
+	sd, ok := m.KeySecurity(path)
+	if !ok {
+		return ""
+	}
+	return sd.asRead().String()
 }

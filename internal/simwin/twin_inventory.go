@@ -2,17 +2,12 @@ package simwin
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
-
-	"github.com/photopush/photopush"
 )
 
 // Bounds of an inventory, docs/script.md.
@@ -21,6 +16,7 @@ const (
 	maxFiles = 100
 	maxData  = 520 // UTF-16 code units of a value
 	maxText  = 260 // UTF-16 code units of a fact
+	maxACL   = 8000
 )
 
 // inventory is what the workstation says of itself.
@@ -42,14 +38,14 @@ func (p *process) inventory(ctx context.Context, f []string) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(system, object{{"profiles", profiles}, {"users", users}, {"truncated", p.truncated}}...), nil
+	return slices.Concat(system, object{{"profiles", profiles}}, users, object{{"truncated", p.truncated}}), nil
 }
 
 func (p *process) system() (object, error) {
 	r := reader{m: p.m}
 	joins := r.subkeys(joinInfoKey)
 	system := object{
-		{"version", 1}, {"ps", p.m.powerShell}, {"net", r.number(frameworkKey, "Release")},
+		{"version", 2}, {"ps", p.m.powerShell}, {"net", r.number(frameworkKey, "Release")},
 		{"build", r.number(currentVersionNT, "CurrentBuildNumber")}, {"ubr", r.number(currentVersionNT, "UBR")},
 		{"display", r.text(currentVersionNT, "DisplayVersion")}, {"edition", r.text(currentVersionNT, "EditionID")},
 		{"type", r.text(currentVersionNT, "InstallationType")}, {"installed", r.number(currentVersionNT, "InstallDate")},
@@ -183,142 +179,4 @@ func (p *process) profile(sid string, loaded bool) object {
 
 func contains(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
-}
-
-// users lists whoever has a key below AccountPicture\Users, or a folder of ours.
-func (p *process) users(ctx context.Context) ([]object, error) {
-	r := reader{m: p.m}
-	names := r.subkeys(pictureUsersKey)
-	if r.err != nil {
-		return nil, r.err
-	}
-	if p.m.folderExists(p.pictures) {
-		folders, err := p.m.list(p.pictures, true)
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, folders...)
-	}
-	list := []object{}
-	for _, sid := range p.selectSIDs(names) {
-		user, err := p.user(ctx, sid)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, user)
-	}
-	return list, nil
-}
-
-// user is one user; what cannot be read of him does not stop the others.
-func (p *process) user(ctx context.Context, sid string) (object, error) {
-	read, files := account{}, []object{}
-	var err error
-	if read, err = p.readValues(sid); err == nil {
-		files, err = p.readFiles(ctx, sid)
-	}
-	problem := ""
-	if w, ok := errors.AsType[winError](err); ok {
-		problem = fmt.Sprintf("0x%08x %s", w.hresult, p.where)
-		err = nil
-	}
-	return object{{"sid", sid}, {"state", read.state}, {"values", read.objects()}, {"files", files}, {"error", problem}}, err
-}
-
-// An account is what the registry holds of a user's picture.
-type account struct {
-	state  string
-	values []pictureValue
-}
-
-// A pictureValue is an Image value.
-type pictureValue struct {
-	name string
-	kind string // sz, expand_sz, other
-	data []uint16
-}
-
-// readValues reads the Image values of a user, and makes the state that names them.
-func (p *process) readValues(sid string) (account, error) {
-	p.where = "values"
-	h, err := p.m.openKey(pictureUsersKey+`\`+sid, keyRead)
-	if err != nil {
-		return account{}, err
-	}
-	if h == nil {
-		return account{state: photopush.StateAbsent}, nil
-	}
-	a, sum := account{}, sha256.New()
-	for _, name := range valueNames {
-		v, ok, err := p.m.getValue(h, name)
-		if err != nil {
-			return account{}, err
-		}
-		if !ok {
-			continue
-		}
-		pv := pictureValue{name: name, kind: "other"}
-		switch v.Type {
-		case RegSZ:
-			pv.kind, pv.data = "sz", v.units()
-		case RegExpandSZ:
-			pv.kind, pv.data = "expand_sz", v.units()
-		}
-		a.values = append(a.values, pv)
-		fmt.Fprintf(sum, "%s=%s:%s\n", pv.name, pv.kind, string(utf16.Decode(pv.data)))
-	}
-	a.state = hex.EncodeToString(sum.Sum(nil))
-	return a, nil
-}
-
-func (a account) objects() []object {
-	list := []object{}
-	for _, v := range a.values {
-		list = append(list, object{{"name", v.name}, {"kind", v.kind}, {"data", cut(v.data, maxData)}})
-	}
-	return list
-}
-
-// readFiles lists our files of a user by name, the first 100.
-func (p *process) readFiles(ctx context.Context, sid string) ([]object, error) {
-	p.where = "files"
-	list := []object{}
-	folder := p.pictures + `\` + sid
-	if !p.m.folderExists(folder) {
-		return list, nil
-	}
-	names, err := p.m.list(folder, false)
-	if err != nil {
-		return list, err
-	}
-	names = slices.DeleteFunc(names, func(n string) bool { return !pictureName.MatchString(n) })
-	slices.Sort(names)
-	p.truncated = p.truncated || len(names) > maxFiles
-	for _, name := range names[:min(len(names), maxFiles)] {
-		sum, err := p.hash(ctx, folder+`\`+name)
-		if _, unreadable := errors.AsType[winError](err); err != nil && !unreadable {
-			return nil, err
-		}
-		length, err := p.m.length(folder + `\` + name)
-		if err != nil {
-			return list[:0], err
-		}
-		list = append(list, object{{"name", name}, {"length", length}, {"sha256", sum}})
-	}
-	return list, nil
-}
-
-// hash reads a file as one that others may read, write and delete at the same time.
-func (p *process) hash(ctx context.Context, path string) (sum string, err error) {
-	err = patiently(ctx, func() error {
-		h, err := p.m.openFile(path, openExisting, fileReadData, shareRead|shareWrite|shareDelete)
-		if err != nil {
-			return err
-		}
-		defer p.m.close(h)
-		s := sha256.Sum256(p.m.read(h))
-		sum = hex.EncodeToString(s[:])
-		return nil
-	})
-	return sum, err
 }

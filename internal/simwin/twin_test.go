@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -102,7 +103,7 @@ func TestInventory(t *testing.T) {
 	m.WriteFile(ourPics+`\`+string(otherSID)+`\notes.txt`, small)
 	a := oneAnswer(t, m, "inventory")
 	delete(a, "users")
-	want := answerLine{"verb": "inventory", "ok": true, "version": 1., "ps": "5.1.22621.2506", "net": 533320., "build": 22631., "ubr": 4317., "display": "23H2",
+	want := answerLine{"verb": "inventory", "ok": true, "version": 2., "acl": m.keyText(pictureUsersKey), "others": 0., "ps": "5.1.22621.2506", "net": 533320., "build": 22631., "ubr": 4317., "display": "23H2",
 		"edition": "Enterprise", "type": "Client", "installed": 1700000000., "machine": "7d3a1c52-90be-4f0e-8a44-00006553f100", "domain": "corp.example",
 		"entra": true, "program_files": `C:\Program Files`, "free": 12345. - 2*float64(len(small)), "default_tile": true, "truncated": false,
 		"profiles": []any{map[string]any{"sid": string(userSID), "loaded": true, "interactive": true, "load": 126227808000000000., "unload": 0.}}}
@@ -127,17 +128,24 @@ func TestInventoryOfUsers(t *testing.T) {
 	users := oneAnswer(t, m, "inventory")["users"].([]any)
 	data := `%PUBLIC%\é"\` + strings.Repeat("x", 600)
 	want := []any{
-		map[string]any{"sid": string(userSID), "error": "", "files": []any{},
+		entry(userSID, map[string]any{"acl": m.keyText(userKey(string(userSID))),
 			"state": accountpicture.State([]photopush.Value{{Name: "Image48", Kind: "other"}, {Name: "Image96", Kind: "expand_sz", Data: data}}),
 			"values": []any{map[string]any{"name": "Image48", "kind": "other", "data": ""},
-				map[string]any{"name": "Image96", "kind": "expand_sz", "data": string([]rune(data)[:520])}}},
-		map[string]any{"sid": string(otherSID), "error": "", "state": "absent", "values": []any{},
-			"files": []any{map[string]any{"name": fileName(small, 48), "length": float64(len(small)), "sha256": sum(small)}}},
-		map[string]any{"sid": string(closed), "error": "0x8013150a values", "state": "", "values": []any{}, "files": []any{}},
+				map[string]any{"name": "Image96", "kind": "expand_sz", "data": string([]rune(data)[:520])}}}),
+		entry(otherSID, map[string]any{"state": "absent",
+			"files": []any{map[string]any{"name": fileName(small, 48), "length": float64(len(small)), "sha256": sum(small)}}}),
+		entry(closed, map[string]any{"error": "0x8013150a values"}),
 	}
 	if diff := cmp.Diff(want, users); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// entry is a user's entry in an inventory, with what is not empty, 0 or false.
+func entry(sid photopush.SID, members map[string]any) map[string]any {
+	e := map[string]any{"sid": string(sid), "state": "", "values": []any{}, "files": []any{}, "acl": "", "changed": 0., "saved": "", "earlier": 0., "journal": false, "error": ""}
+	maps.Copy(e, members)
+	return e
 }
 
 func TestWhatIsRefused(t *testing.T) {
@@ -228,7 +236,7 @@ func deleteSome(t *testing.T) {
 	}
 	missing := fileName([]byte("never there"), 40)
 	a := oneAnswer(t, m, deleteFiles(userSID, state, fileName(old, 448), missing, fileName(held, 64)))
-	want := answerLine{"verb": "delete_files", "ok": true, "sid": string(userSID), "deleted": []any{fileName(old, 448), missing}, "kept": []any{fileName(held, 64)}}
+	want := answerLine{"verb": "delete_files", "ok": true, "sid": string(userSID), "deleted": []any{fileName(old, 448), missing}, "kept": []any{fileName(held, 64)}, "folder": true}
 	if diff := cmp.Diff(want, a); diff != "" {
 		t.Error(diff)
 	}
@@ -256,7 +264,7 @@ func TestLock(t *testing.T) {
 }
 
 func TestOnlyTheScriptRuns(t *testing.T) {
-	input := accountpicture.Script + "inventory\n"
+	input := inputFor("inventory")
 	cases := map[string]struct {
 		command, input string
 		want           string
@@ -264,10 +272,10 @@ func TestOnlyTheScriptRuns(t *testing.T) {
 	}{
 		"another command": {strings.Replace(accountpicture.CommandLine, "-NonInteractive", "-NoLogo", 1), input,
 			"ParserError: only the command line of the script is known here\r\n", 1},
-		"another script": {accountpicture.CommandLine, "#" + input, "ParserError: the script is not ours, byte for byte\r\n", 1},
+		"another script": {accountpicture.CommandLine, "#" + input, "ParserError: the script is none of ours, byte for byte\r\n", 1},
 		"no script": {accountpicture.CommandLine, "inventory\n", "#photopush-answer\r\n" +
 			`{"verb":"start","ok":false,"reason":"script","hresult":0,"where":"bootstrap","message":"no-script"}` + "\r\n#end-of-answer\r\n", 3},
-		"nothing to do": {accountpicture.CommandLine, accountpicture.Script, "#photopush-answer\n#end-of-answer\n", 0},
+		"nothing to do": {accountpicture.CommandLine, accountpicture.RepairScript.Text, "#photopush-answer\n#end-of-answer\n", 0},
 	}
 	for what, c := range cases {
 		t.Run(what, func(t *testing.T) {
@@ -287,7 +295,7 @@ func TestOnlyTheScriptRuns(t *testing.T) {
 func TestConstrainedLanguage(t *testing.T) {
 	m := NewMachine(MachineOptions{Constrained: true})
 	before := m.Snapshot()
-	out, code, err := startTwin(t.Context(), m, accountpicture.Script+strings.Join(push(userSID), "\n"))
+	out, code, err := startTwin(t.Context(), m, inputFor(push(userSID)...))
 	if err != nil || code != 0 || !strings.Contains(out, `"reason":"constrained_language"`) {
 		t.Errorf("%d, %v: %q", code, err, out)
 	}

@@ -5,15 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-	"unicode/utf16"
 
 	"github.com/photopush/photopush"
+	"github.com/photopush/photopush/accountpicture"
 )
 
 // valueNames are the values that may be touched, in the order of every answer.
@@ -26,6 +24,7 @@ var (
 	stateForm   = regexp.MustCompile(`\A(absent|[0-9a-f]{64})\z`)
 	lengthForm  = regexp.MustCompile(`\A[1-9][0-9]{0,7}\z`)
 	base64Form  = regexp.MustCompile(`\A[A-Za-z0-9+/=]+\.\z`)
+	rungsForm   = regexp.MustCompile(`\Aplain(,ace)?\z`)
 	localFolder = regexp.MustCompile(`\A[A-Za-z]:(\\[A-Za-z0-9 ()_-]+)+\z`)
 )
 
@@ -38,14 +37,12 @@ type verb struct {
 	base64 string // the lines after put_file, joined, through the line with a single dot
 }
 
-var verbNames = []string{"inventory", "check", "put_file", "set_values", "delete_files"}
-
 // readVerbs splits what stands after the script.
-func readVerbs(lines []string) []verb {
+func readVerbs(script accountpicture.Script, lines []string) []verb {
 	var verbs []verb
 	for i := 0; i < len(lines); i++ {
 		v := verb{name: "input", fields: strings.Split(lines[i], "\t")}
-		if slices.Contains(verbNames, v.fields[0]) {
+		if script.Knows(v.fields[0]) {
 			v.name = v.fields[0]
 		}
 		if v.name == "put_file" {
@@ -67,70 +64,22 @@ func (p *process) invoke(ctx context.Context, v verb) (object, error) {
 		return p.check(ctx, v.fields)
 	case "put_file":
 		return p.putFile(ctx, v)
+	case "save_original":
+		return p.saveOriginal(ctx, v.fields)
 	case "set_values":
 		return p.setValues(ctx, v.fields)
 	case "delete_files":
 		return p.deleteFiles(ctx, v.fields)
+	case "recover":
+		return p.recover(v.fields)
+	case "delete_values":
+		return p.deleteValues(ctx, v.fields)
+	case "restore_original":
+		return p.restoreOriginal(ctx, v.fields)
+	case "tighten_acl":
+		return p.tightenACL(ctx, v.fields)
 	}
 	return nil, errInput
-}
-
-// findRoots finds our two folders.
-func (p *process) findRoots() error {
-	p.where = "roots"
-	r := reader{m: p.m}
-	root := strings.TrimRight(string(utf16.Decode(r.text(currentVersion, "ProgramFilesDir"))), `\`)
-	if r.err != nil {
-		return r.err
-	}
-	if !localFolder.MatchString(root) {
-		return failure{"unsupported", 0, "roots", "ProgramFilesDir is '" + root + "'"}
-	}
-	p.home = root + `\photopush`
-	p.pictures = p.home + `\AccountPictures`
-	return nil
-}
-
-// lock holds the lock file until the process ends. A run that only reads takes it where there is one.
-func (p *process) lock(ctx context.Context) error {
-	folder := p.home + `\State`
-	path := folder + `\lock`
-	if slices.ContainsFunc(p.verbs, func(v verb) bool { return strings.Contains(v.name, "_") }) {
-		if err := p.safePath(ctx, folder, stateFolderSDDL); err != nil {
-			return err
-		}
-	} else if !p.m.fileExists(path) {
-		return nil
-	}
-	p.where = EnterLock
-	err := p.effect(ctx, EnterLock, path, func() error { return p.takeLock(ctx, path) }, nil)
-	if w, ok := errors.AsType[winError](err); ok && w.hresult == sharingViolation {
-		return failure{"conflict", sharingViolation, "lock", "another run holds the lock"}
-	}
-	return err
-}
-
-func (p *process) takeLock(ctx context.Context, path string) error {
-	return patiently(ctx, func() error {
-		h, err := p.m.openFile(path, openOrCreate, fileReadData|fileWriteData, 0)
-		if err == nil {
-			p.held = append(p.held, h)
-		}
-		return err
-	})
-}
-
-// patiently tries three times more, 100 ms apart, while somebody holds the file, as a virus scanner may for a moment.
-func patiently(ctx context.Context, do func() error) error {
-	for tries := 1; ; tries++ {
-		err := do()
-		if w, ok := errors.AsType[winError](err); !ok || tries > 3 || w.hresult != sharingViolation && w.hresult != lockViolation {
-			return err
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
 }
 
 func (p *process) putFile(ctx context.Context, v verb) (object, error) {
@@ -152,7 +101,7 @@ func (p *process) putFile(ctx context.Context, v verb) (object, error) {
 	}
 	path, state := folder+`\`+f[2], "same"
 	if !p.m.fileExists(path) {
-		if err := p.writeFile(ctx, path, data); err != nil {
+		if err := p.writeNewFile(ctx, path, data); err != nil {
 			return nil, err
 		}
 		state = "new"
@@ -167,31 +116,8 @@ func (p *process) putFile(ctx context.Context, v verb) (object, error) {
 
 func isSID(s string) bool { return photopush.SID(s).IsAccount() }
 
-// writeFile creates, writes and flushes a file; what could not be finished is taken away again, unless the process dies.
-func (p *process) writeFile(ctx context.Context, path string, data []byte) error {
-	p.where = WritePictureFile
-	write := func(b []byte, mend bool) error {
-		var h *fileHandle
-		err := patiently(ctx, func() (err error) {
-			h, err = p.m.openFile(path, createNew, fileWriteData, 0)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		err = p.m.write(h, b)
-		p.m.close(h)
-		if err != nil && mend {
-			return errors.Join(err, p.m.deleteFile(path))
-		}
-		return err
-	}
-	return p.effect(ctx, WritePictureFile, path,
-		func() error { return write(data, true) }, func() error { return write(data[:len(data)/2], false) })
-}
-
 func (p *process) setValues(ctx context.Context, f []string) (object, error) {
-	if len(f) < 5 || !isSID(f[1]) || !stateForm.MatchString(f[2]) || f[3] != "plain" {
+	if len(f) < 5 || !isSID(f[1]) || !stateForm.MatchString(f[2]) || !rungsForm.MatchString(f[3]) {
 		return nil, errInput
 	}
 	names, files, err := splitPairs(f[4:])
@@ -211,19 +137,15 @@ func (p *process) setValues(ctx context.Context, f []string) (object, error) {
 			return nil, err
 		}
 	}
-	key, err := p.pictureKey(ctx, sid)
-	if err != nil {
-		return nil, err
-	}
-	p.where = SetPictureValue
-	for i, name := range names {
-		set := func() error { return p.m.setValue(key, name, StringValue(folder+`\`+files[i])) }
-		if err := p.effect(ctx, SetPictureValue, name, set, nil); err != nil {
-			return nil, err
+	w, err := p.usePictureKey(ctx, sid, f[3], func(key *keyHandle) error {
+		for i, name := range names {
+			if err := p.setPictureValue(ctx, key, name, folder+`\`+files[i]); err != nil {
+				return err
+			}
 		}
-	}
-	read, err := p.readValues(sid)
-	return object{{"sid", sid}, {"rung", "plain"}, {"state", read.state}, {"values", read.objects()}}, err
+		return nil
+	})
+	return w.object(), err
 }
 
 func splitPairs(pairs []string) (names, files []string, err error) {
@@ -261,26 +183,6 @@ func (p *process) complete(ctx context.Context, folder, file string) error {
 	return nil
 }
 
-// pictureKey opens the key of a user to set values with; it is made when there is none.
-func (p *process) pictureKey(ctx context.Context, sid string) (*keyHandle, error) {
-	p.where = "open-key"
-	key, err := p.openPictureKey(sid)
-	if key != nil || err != nil {
-		return key, err
-	}
-	p.where = NewPictureKey
-	err = p.effect(ctx, NewPictureKey, sid, func() (err error) {
-		key, err = p.m.createKey(pictureUsersKey + `\` + sid)
-		return err
-	}, nil)
-	return key, err
-}
-
-// openPictureKey opens the key of a user to set values with; nil when there is none.
-func (p *process) openPictureKey(sid string) (*keyHandle, error) {
-	return p.m.openKey(pictureUsersKey+`\`+sid, keySetValue|keyQueryValue)
-}
-
 func (p *process) deleteFiles(ctx context.Context, f []string) (object, error) {
 	if len(f) < 4 || !isSID(f[1]) || !stateForm.MatchString(f[2]) || slices.ContainsFunc(f[3:], func(n string) bool { return !pictureName.MatchString(n) }) {
 		return nil, errInput
@@ -294,31 +196,41 @@ func (p *process) deleteFiles(ctx context.Context, f []string) (object, error) {
 		return nil, err
 	}
 	for _, v := range read.values {
-		data := string(utf16.Decode(cut(v.data, maxData)))
+		data := v.text()
 		if named := data[strings.LastIndexAny(data, `\/`)+1:]; contains(files, named) {
 			return nil, failure{"conflict", 0, "named", v.name + " names " + named}
 		}
 	}
 	deleted, kept := []string{}, []string{}
 	for _, file := range files {
-		err := p.remove(ctx, folder+`\`+file)
-		if _, held := errors.AsType[winError](err); held {
-			kept = append(kept, file) // somebody has it open: it stays for the next time
-			continue
+		err := error(nil)
+		if p.m.fileExists(folder + `\` + file) {
+			err = p.removeOwnFile(ctx, folder+`\`+file)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			deleted = append(deleted, file)
+		case exception(err):
+			kept = append(kept, file) // somebody has it open: it stays for the next time
+		default:
 			return nil, err
 		}
-		deleted = append(deleted, file)
 	}
-	return object{{"sid", sid}, {"deleted", deleted}, {"kept", kept}}, nil
+	if err := p.removeEmpty(ctx, folder); err != nil && !exception(err) {
+		return nil, err
+	}
+	return object{{"sid", sid}, {"deleted", deleted}, {"kept", kept}, {"folder", p.m.folderExists(folder)}}, nil
 }
 
-func (p *process) remove(ctx context.Context, path string) error {
-	if !p.m.fileExists(path) {
+// removeEmpty deletes a folder of ours in which nothing is left.
+func (p *process) removeEmpty(ctx context.Context, folder string) error {
+	if !p.m.folderExists(folder) {
 		return nil
 	}
-	return p.effect(ctx, RemovePictureFile, path, func() error {
-		return patiently(ctx, func() error { return p.m.deleteFile(path) })
-	}, nil)
+	for _, folders := range []bool{false, true} {
+		if names, err := p.m.list(folder, folders); err != nil || len(names) > 0 {
+			return err
+		}
+	}
+	return p.removeOwnFolder(ctx, folder)
 }
