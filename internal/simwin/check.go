@@ -1,24 +1,21 @@
 package simwin
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"image/jpeg"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/photopush/photopush"
-	"github.com/photopush/photopush/internal/badge"
 )
 
 // A Verdict is what a workstation shows, judged as Windows would see it: by values, files and pixels, never by what anybody said.
 type Verdict struct {
 	Broken   []Finding // what Windows would show wrongly, or not at all; none on a sound workstation
-	Leftover []string  // paths of files in our folders that no value names: they cost room, and break nothing
+	Leftover []string  // paths of files in our folders that no value names, and of unfinished ones in State: they cost room, and break nothing
+	Journals []string  // paths of journals: the permissions of a key are open until the next run; none where an undisturbed run was the last
 	Users    []Shown   // every SID below AccountPicture\Users, in the order of the registry
 }
 
@@ -74,136 +71,15 @@ func (m *Machine) CheckIntact() Verdict { return NewChecker().Check(m, nil) }
 // Check judges every Image value of every SID: it is a REG_SZ that names an existing, complete, square JPEG; one of ours lies in the
 // folder of this SID, has the size in the value's name or, where the set is smaller, that of its largest picture, and shows the
 // user's number. A picture that Windows made may have any size and show anybody. A user is as expected when he wants our picture and has
-// it in all eleven sizes, or when he wants none and no value names a file of ours. A nil expect looks at no pixels.
+// it in all eleven sizes, or when he wants none and no value names a file of ours. A nil expect looks at no pixels. What is left in State
+// is told, too; whether the permissions of keys are what they were, KeyPermissions tells.
 func (c *Checker) Check(m *Machine, expect Expect) Verdict {
 	var v Verdict
 	for _, u := range m.accounts() {
 		v.judge(c, u, expect)
 	}
+	v.judgeState(m)
 	return v
-}
-
-// An accountView is what one user's key and folder hold, read at one moment.
-type accountView struct {
-	sid    photopush.SID
-	key    bool
-	values []namedFile       // in the order of the names
-	files  map[string][]byte // in our folder, by folded path
-	paths  map[string]string // the same by folded path, as stored
-	folder string
-	ours   string // the folder of all our pictures
-}
-
-// A namedFile is a value with the file that it names.
-type namedFile struct {
-	value string
-	reg   RegistryValue
-	path  string
-	data  []byte
-	there bool
-}
-
-// accounts reads every user with a key or a folder of ours.
-func (m *Machine) accounts() []accountView {
-	ours := strings.TrimRight(m.programFiles(), `\`) + `\photopush\AccountPictures`
-	names := m.Subkeys(pictureUsersKey)
-	if folders, err := m.list(ours, true); err == nil {
-		for _, f := range folders {
-			if !contains(names, f) {
-				names = append(names, f)
-			}
-		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var views []accountView
-	for _, name := range names {
-		views = append(views, m.account(name, ours))
-	}
-	return views
-}
-
-func (m *Machine) account(sid, ours string) accountView {
-	a := accountView{sid: photopush.SID(sid), folder: ours + `\` + sid, ours: ours, files: map[string][]byte{}, paths: map[string]string{}}
-	k := m.key(pictureUsersKey + `\` + sid)
-	a.key = k != nil
-	for name, v := range k.all() {
-		if _, image := cutFold(name, "Image"); !image {
-			continue
-		}
-		f := namedFile{value: name, reg: v}
-		f.path, _ = v.Text()
-		if n := m.find(f.path, true); n != nil && !n.folder() {
-			f.data, f.there = n.data, true
-		}
-		a.values = append(a.values, f)
-	}
-	slices.SortFunc(a.values, func(x, y namedFile) int { return sizeOf(x.value) - sizeOf(y.value) })
-	if n := m.find(a.folder, false); n != nil {
-		n.each(a.folder, func(path string, n *node) {
-			if !n.folder() {
-				a.files[fold(path)], a.paths[fold(path)] = n.data, path
-			}
-		})
-	}
-	return a
-}
-
-// sizeOf is the size in a value's name: 96 of Image96; -1 where there is none.
-func sizeOf(value string) int {
-	rest, _ := cutFold(value, "Image")
-	size, err := strconv.Atoi(rest)
-	if err != nil {
-		return -1
-	}
-	return size
-}
-
-// A picture is what the bytes of a file show.
-type picture struct {
-	why    string // why it is no complete, square JPEG; empty when it is one
-	side   int
-	number uint32
-	badge  bool
-}
-
-// maxSide bounds what is decoded, in pixels.
-const maxSide = 8192
-
-// look decodes a file, once for all that have its bytes.
-func (c *Checker) look(data []byte) picture {
-	hash := sha256.Sum256(data)
-	c.mu.Lock()
-	p, ok := c.seen[hash]
-	c.mu.Unlock()
-	if !ok {
-		p = decodePicture(data)
-		c.mu.Lock()
-		c.seen[hash] = p
-		c.mu.Unlock()
-	}
-	return p
-}
-
-func decodePicture(data []byte) picture {
-	config, err := jpeg.DecodeConfig(bytes.NewReader(data))
-	switch {
-	case err != nil:
-		return picture{why: "is no JPEG: " + err.Error()}
-	case config.Width != config.Height:
-		return picture{why: fmt.Sprintf("is not square: %d by %d pixels", config.Width, config.Height)}
-	case config.Width > maxSide:
-		return picture{why: fmt.Sprintf("is too large: %d pixels", config.Width)}
-	case !bytes.HasSuffix(data, []byte{0xff, 0xd9}):
-		return picture{why: "is cut: it does not end with the JPEG's end marker"}
-	}
-	img, err := jpeg.Decode(bytes.NewReader(data))
-	if err != nil {
-		return picture{why: "is no complete JPEG: " + err.Error()}
-	}
-	p := picture{side: config.Width}
-	p.number, p.badge = badge.Read(img)
-	return p
 }
 
 // judge adds what is to be said of one user.
