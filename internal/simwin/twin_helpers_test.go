@@ -131,3 +131,63 @@ func (m *Machine) keyText(path string) string {
 	}
 	return sd.asRead().String()
 }
+
+// Lines of verbs.
+func saveOriginal(sid photopush.SID, state string) string {
+	return strings.Join([]string{"save_original", string(sid), state}, "\t")
+}
+
+func restoreOriginal(sid photopush.SID, state, rungs, saved string) string {
+	return strings.Join([]string{"restore_original", string(sid), state, rungs, saved}, "\t")
+}
+
+func deleteValues(sid photopush.SID, state, rungs string, names ...string) string {
+	return strings.Join(append([]string{"delete_values", string(sid), state, rungs}, names...), "\t")
+}
+
+func tightenACL(key, sum string, trustees ...string) string {
+	return strings.Join(append([]string{"tighten_acl", key, sum}, trustees...), "\t")
+}
+
+// stateOf is the state of a user's values.
+func stateOf(m *Machine, sid photopush.SID) string {
+	a, err := (&process{m: m}).readValues(string(sid))
+	if err != nil {
+		return err.Error()
+	}
+	return a.state
+}
+
+// aclSum is what tighten_acl expects of a key's permissions as they are.
+func aclSum(m *Machine, path string) string { return sum([]byte(m.keyText(path))) }
+
+// refusals runs a line on machines that were made ready, and looks that nothing has changed but what the run's start makes.
+func refusals(t *testing.T, ready func(*Machine), cases map[string]refusal) {
+	for what, c := range cases {
+		t.Run(what, func(t *testing.T) {
+			m := NewMachine(MachineOptions{})
+			pass(t, m)
+			ready(m)
+			if c.set != nil {
+				c.set(m)
+			}
+			before := m.Snapshot()
+			if got := oneAnswer(t, m, c.line(m)).failure(); got != c.want {
+				t.Errorf("answer %q, want %q", got, c.want)
+			}
+			if diff := before.Diff(m.Snapshot()); diff != nil {
+				t.Errorf("changed %q", diff)
+			}
+		})
+	}
+}
+
+// A refusal is what a line is answered where something is in its way.
+type refusal struct {
+	set  func(*Machine)
+	line func(*Machine) string
+	want string
+}
+
+// says is a line that is the same on every machine.
+func says(line string) func(*Machine) string { return func(*Machine) string { return line } }
