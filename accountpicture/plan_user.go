@@ -62,7 +62,7 @@ func (p *userPlan) remove(restore bool) []Verb {
 		}
 	}
 	switch {
-	case restore || a.Saved != "" && !foreign:
+	case restore || a.Saved != "" && (!foreign || len(ours) > 0 && a.Earlier > 0): // the latter: a run that was ended has put a part of it back
 		p.restore()
 	case len(ours) > 0:
 		p.verbs = append(p.verbs, DeleteValues{SID: a.SID, State: a.State, Rungs: p.rungs, Values: ours})
