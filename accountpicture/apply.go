@@ -67,7 +67,7 @@ func apply(inv *photopush.Inventory, v Verb, a Answer, now time.Time) (*photopus
 	case TakeInventory:
 		taken := *a.Inventory
 		taken.Taken = now
-		taken.Profiles = notLater(taken.Profiles, now)
+		notLater(&taken, now)
 		return &taken, nil
 	case PutFile:
 		return inv, applyPut(inv, v, a)
@@ -173,14 +173,18 @@ func applyRecovered(inv *photopush.Inventory, a Answer) error {
 }
 
 // notLater takes times out of the future, which a wrong clock there gives, back to now.
-func notLater(profiles []photopush.Profile, now time.Time) []photopush.Profile {
-	profiles = slices.Clone(profiles)
-	for i := range profiles {
-		if profiles[i].LastUse.After(now) {
-			profiles[i].LastUse = now
+func notLater(taken *photopush.Inventory, now time.Time) {
+	taken.Profiles, taken.Accounts = slices.Clone(taken.Profiles), slices.Clone(taken.Accounts)
+	for i := range taken.Profiles {
+		if t := &taken.Profiles[i].LastUse; t.After(now) {
+			*t = now
 		}
 	}
-	return profiles
+	for i := range taken.Accounts {
+		if t := &taken.Accounts[i].Changed; t.After(now) {
+			*t = now
+		}
+	}
 }
 
 // edit changes the account of a user in place, in the order of SIDs; it makes one where there is none.

@@ -278,6 +278,34 @@ func TestPlanRemoval(t *testing.T) {
 	}
 }
 
+// TestPlanKeeps: what a user has is kept before it is written over, and what is kept is not given up for nothing.
+func TestPlanKeeps(t *testing.T) {
+	own := before()
+	for name, test := range map[string]struct {
+		values []photopush.Value
+		saved  string
+		files  int // of those that are kept, how many are there
+		want   bool
+	}{
+		"a picture, never kept":          {own, "", 0, true},
+		"a picture, kept":                {own, State(own), 9, false},
+		"another picture since":          {own[1:], State(own), 9, true},
+		"no picture, never kept":         {nil, "", 0, true},
+		"no picture, kept":               {nil, State(nil), 0, false},
+		"no picture any more":            {nil, State(own), 9, false},
+		"neither it nor its files":       {nil, State(own), 0, true},
+		"a picture where was none":       {own, photopush.StateAbsent, 0, true},
+		"a picture that is in part ours": {[]photopush.Value{own[0], {Name: "Image40", Kind: "sz", Data: folder(emptyInventory(), user1) + `\` + someFile}}, "", 0, false},
+	} {
+		inv := emptyInventory()
+		inv.Accounts = []photopush.Account{{SID: user1, State: State(test.values), Values: test.values, Saved: test.saved, Earlier: test.files}}
+		verbs := plan(t, inv, Wish{User: user1, Set: makeSet("set", 96)})
+		if save, ok := verbs[0].(SaveOriginal); ok != test.want || ok && save.State != State(test.values) {
+			t.Errorf("%s: planned %q, want save %t", name, summary(verbs), test.want)
+		}
+	}
+}
+
 // TestPlanOrder: what an interrupted run left comes first, then the pictures, then what is taken back; two runs do it.
 func TestPlanOrder(t *testing.T) {
 	s := newStation(emptyInventory())
@@ -416,60 +444,6 @@ func TestStoppedAnywhere(t *testing.T) {
 	}
 	if Have(start.inv, user1) != old.Digest {
 		t.Error("Apply changed the inventory that it was given")
-	}
-}
-
-func TestApplyRefuses(t *testing.T) {
-	set := SetValues{SID: user1, State: "absent", Values: []Named{{"Image96", "f"}}}
-	ok := Answer{Verb: "set_values", OK: true, SID: user1, State: hash(nil)}
-	put := PutFile{SID: user1, File: "f", SHA256: "h"}
-	for name, test := range map[string]struct {
-		verbs   []Verb
-		answers []Answer
-		want    string
-	}{
-		"too few":      {[]Verb{set, set}, []Answer{ok}, "read answer: script: 1 of 2 verbs were answered"},
-		"too many":     {[]Verb{set}, []Answer{ok, ok}, "read answer: script: 1 verbs have 2 answers"},
-		"other verb":   {[]Verb{DeleteFiles{SID: user1}}, []Answer{ok}, `read answer: script: delete_files for "S-1-5-21-1-2-3-1001" was answered by set_values for "S-1-5-21-1-2-3-1001"`},
-		"other user":   {[]Verb{SetValues{SID: user2}}, []Answer{ok}, `read answer: script: set_values for "S-1-5-21-1-2-3-1002" was answered by set_values for "S-1-5-21-1-2-3-1001"`},
-		"other file":   {[]Verb{put}, []Answer{{Verb: "put_file", OK: true, SID: user1, File: "g", SHA256: "h"}}, "read answer: script: f was read back as g with the hash h"},
-		"other hash":   {[]Verb{put}, []Answer{{Verb: "put_file", OK: true, SID: user1, File: "f", SHA256: "i"}}, "read answer: script: f was read back as f with the hash i"},
-		"other delete": {[]Verb{DeleteFiles{SID: user1, Files: []string{"f"}}}, []Answer{{Verb: "delete_files", OK: true, SID: user1, Kept: []string{"g"}}}, "read answer: script: 1 files should be deleted, others were"},
-		"locked": {[]Verb{set}, []Answer{{Verb: "set_values", Reason: photopush.Conflict, HResult: 0x80070020, Where: "lock", Message: "another run"}},
-			"set_values S-1-5-21-1-2-3-1001: conflict: lock, HRESULT 0x80070020: another run"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := Apply(emptyInventory(), test.verbs, test.answers, time.Now())
-			if err == nil || err.Error() != test.want {
-				t.Errorf("error %v, want %s", err, test.want)
-			}
-			if _, ok := FailedUser(err); ok || Locked(err) != (name == "locked") {
-				t.Errorf("taken for the failure of a user (%v), or of the lock (%v)", ok, Locked(err))
-			}
-		})
-	}
-	if inv, err := Apply(nil, []Verb{set}, []Answer{ok}, time.Now()); inv != nil || photopush.ReasonOf(err) != photopush.Internal {
-		t.Errorf("without an inventory: %v, %v", inv, err)
-	}
-}
-
-func TestOverwritten(t *testing.T) {
-	p := newStation(emptyInventory())
-	p.run(t, plan(t, p.inv, Wish{User: user1, Set: makeSet("set", 96)}), -1)
-	if got := Overwritten(p.inv, user1); got != nil {
-		t.Errorf("in step, yet overwritten: %v", got)
-	}
-	foreign := photopush.Value{Name: "Image40", Kind: "sz", Data: `C:\Users\Public\AccountPictures\x-Image40.jpg`}
-	p.inv.Accounts[0].Values[1] = foreign
-	if got := Overwritten(p.inv, user1); !slices.Equal(got, []photopush.Value{foreign}) {
-		t.Errorf("overwritten: %v, want %v", got, foreign)
-	}
-	p.inv.Accounts[0].Files = nil
-	if got := Overwritten(p.inv, user1); got != nil {
-		t.Errorf("never written, yet overwritten: %v", got)
-	}
-	if got := Overwritten(p.inv, user2); got != nil {
-		t.Errorf("unknown, yet overwritten: %v", got)
 	}
 }
 

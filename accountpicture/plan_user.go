@@ -29,7 +29,7 @@ func planFor(inv *photopush.Inventory, sid photopush.SID, opts Options) *userPla
 // put gives the verbs that show the picture set, and the bytes that they put on the disk.
 func (p *userPlan) put(set *photo.Set) (verbs []Verb, need int64) {
 	a := p.account
-	if Original(p.inv, a.SID) != nil && a.Saved != a.State {
+	if p.unsaved() {
 		p.verbs = append(p.verbs, SaveOriginal{SID: a.SID, State: a.State})
 	}
 	files := map[int]string{} // by size of the variant
@@ -47,6 +47,14 @@ func (p *userPlan) put(set *photo.Set) (verbs []Verb, need int64) {
 	}
 	p.deleteFiles(func(name string) bool { return inUse(files, name) })
 	return p.verbs, need
+}
+
+// unsaved tells whether what the user has now must be kept before it is written over: it is not ours, and not kept yet. No value at all is no choice
+// of his: a picture that is kept, and could be put back, is not given up for it.
+func (p *userPlan) unsaved() bool {
+	a := p.account
+	original := Original(p.inv, a.SID)
+	return original != nil && a.Saved != a.State && (len(original) > 0 || a.Saved == "" || a.Earlier == 0)
 }
 
 // remove gives the verbs after which nothing of ours is there. What was there before comes back where it is kept and nobody has chosen

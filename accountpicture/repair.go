@@ -63,6 +63,9 @@ func tighten(inv *photopush.Inventory, key, sddl string) (TightenACL, bool) {
 	return v, true
 }
 
+// maxDomains are more than any real workstation has accounts of: its own, and those of its forest.
+const maxDomains = 20
+
 // domainUsersOf are the SIDs that Domain Users may have there, ascending.
 func domainUsersOf(inv *photopush.Inventory) []string {
 	var sids []string
@@ -78,7 +81,8 @@ func domainUsersOf(inv *photopush.Inventory) []string {
 		add(a.SID)
 	}
 	slices.Sort(sids)
-	return slices.Compact(sids)
+	sids = slices.Compact(sids)
+	return sids[:min(len(sids), maxDomains)]
 }
 
 func sumOf(sddl string) string {

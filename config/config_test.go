@@ -115,6 +115,7 @@ jobs:
 		{"default in a section of a list", d.WinRM.Transport, "http"},
 		{"default in an empty section", c.Photo.Quality, 90},
 		{"default in a missing section", c.Server.Listen, "127.0.0.1:8470"},
+		{"default that is true", c.Registry.TemporaryEntry, true},
 	} {
 		if v.got != v.want {
 			t.Errorf("%s: %v, want %v", v.name, v.got, v.want)
