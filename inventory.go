@@ -40,6 +40,23 @@ func (i *Inventory) Account(sid SID) Account {
 	return Account{SID: sid, State: StateAbsent}
 }
 
+// mostProfiles is how many a script lists.
+const mostProfiles = 1000
+
+// AllProfiles tells whether a profile that is not listed is not there: the list is not cut.
+func (i *Inventory) AllProfiles() bool { return len(i.Profiles) < mostProfiles }
+
+// KeyUsers names the key that holds all users' keys, where a key is named; the others are by their user's SID.
+const KeyUsers = "Users"
+
+// ACL is owner and DACL (SDDL) of a key; empty where it is missing or could not be read.
+func (i *Inventory) ACL(key string) string {
+	if key == KeyUsers {
+		return i.UsersACL
+	}
+	return i.Account(SID(key)).ACL
+}
+
 // A Profile is a user profile on a workstation (ProfileList).
 type Profile struct {
 	SID         SID

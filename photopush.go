@@ -79,7 +79,11 @@ type Session struct {
 	Source      string    // where the evidence comes from: profile
 	FirstSeen   time.Time // UTC
 	LastSeen    time.Time // UTC; for a profile its last load or unload
+	Ended       time.Time // since when the profile is known to be gone; zero while it is there
 }
+
+// SourceProfile marks evidence that comes from a user profile on the workstation: an inventory lists all of them.
+const SourceProfile = "profile"
 
 // A Pair is one user on one workstation, with what should be there and what was read back there.
 type Pair struct {
@@ -87,7 +91,7 @@ type Pair struct {
 	User        SID
 	Want        Want
 	Have        string    // digest of the picture set that was read back, value by value and file by file, or one of the words below
-	Reason      Reason    // why Have is not Want; empty while it is, or while nobody has tried yet
+	Reason      Reason    // why Have is not Want; while it is: with a digest empty, else why no picture of ours is wanted
 	Detail      string    // one sentence to Reason
 	Since       time.Time // since when Have is not Want; zero while it is
 	Original    []Value   // the values before our first write; nil before it
@@ -102,6 +106,9 @@ const (
 	HavePart        = "part"        // something of ours that is no complete picture set, and nothing of others
 	HaveUnknown     = "unknown"     // it could not be read
 )
+
+// Ours tells whether have says that something of ours is there.
+func Ours(have string) bool { return have != HaveNothing && have != HaveOther && have != HaveUnknown }
 
 // InStep tells whether nothing is to be done for the pair.
 func (p Pair) InStep() bool {
@@ -169,9 +176,11 @@ type Outcome struct {
 	Pushed      []SID      // users whose picture set was put there and read back
 	Removed     []SID      // users of whom nothing of ours is there any more, as was read back
 	Overwritten []Overwrite
-	Steps       []string // what a dry run would do, in words
-	Reason      Reason   // why the visit failed as a whole; empty when it did not
-	Err         error    // the error behind Reason
+	Findings    []Finding   // permissions in Inventory that let users write
+	Elsewhere   []Elsewhere // values in Inventory that point elsewhere
+	Steps       []string    // what a dry run would do, in words
+	Reason      Reason      // why the visit failed as a whole; empty when it did not
+	Err         error       // the error behind Reason
 }
 
 // An Overwrite is a picture of ours that somebody else has replaced since it was read back last: the user, a Microsoft account, another tool.

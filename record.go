@@ -68,6 +68,16 @@ type Status struct {
 	User        *UserRecord        // nil for a workstation without pairs, and for a pair whose user the directory does not know
 	Pair        Pair               // zero for a row that is no pair
 	LastSeen    time.Time          // last evidence that the user uses the workstation; zero for none
+	History     History            // what happened to the pair's picture
+}
+
+// A History is what happened to the picture of a pair. Times are UTC; zero where it has not happened.
+type History struct {
+	Overwritten   int       // how often somebody else has replaced a picture of ours
+	OverwrittenAt time.Time // when that was seen last
+	Path          string    // the file that the values named then
+	Changed       time.Time // when that file was written; zero where that is not known
+	RemovedAt     time.Time // when it was read back last that a picture of ours had gone, as was wanted
 }
 
 // A ClaimRequest says how much may be claimed.

@@ -19,6 +19,8 @@ type Store interface {
 	EndPassUsers(ctx context.Context, domain string, pass int64) (gone int, err error)
 	EndPassWorkstations(ctx context.Context, domain string, pass int64) (gone int, err error)
 
+	// FindUsers finds by SID, UPN, DOMAIN\account or account, those that are gone too; ErrUnknownUser is in the chain when nobody is found.
+	FindUsers(ctx context.Context, name string) ([]photopush.UserRecord, error)
 	Users(ctx context.Context, sids []photopush.SID) (map[photopush.SID]photopush.UserRecord, error)
 	Workstation(ctx context.Context, id photopush.GUID) (photopush.WorkstationRecord, error)
 	FindWorkstations(ctx context.Context, name string) ([]photopush.WorkstationRecord, error)
@@ -32,6 +34,8 @@ type Store interface {
 	SetWants(ctx context.Context, pairs []photopush.Pair) error
 	// KeepOriginals stores Original of pairs that have none yet.
 	KeepOriginals(ctx context.Context, pairs []photopush.Pair) error
+	// Hold notes that an administrator wants no picture of ours for a user, on some workstations or, with nil, anywhere; or that he wants it back.
+	Hold(ctx context.Context, user photopush.SID, only []photopush.GUID, held bool) error
 
 	Claim(ctx context.Context, r photopush.ClaimRequest) ([]photopush.Claim, error)
 	// ClaimOne claims one workstation, due or not; ok is false while another holds it.

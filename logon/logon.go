@@ -5,7 +5,7 @@ package logon
 import "github.com/photopush/photopush"
 
 // SourceProfile marks evidence that comes from a user profile on the workstation.
-const SourceProfile = "profile"
+const SourceProfile = photopush.SourceProfile
 
 // FromInventory turns the profiles of an inventory into sessions, one for each account and in the order of the profiles. Profiles of
 // services and of other than domain or local accounts are left out; so is a time after the inventory, which a wrong clock gave.

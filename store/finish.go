@@ -12,7 +12,7 @@ import (
 )
 
 // Finish stores what a visit found, in one transaction: the workstation's row, its inventory, its pairs as they were read back, the originals that were not
-// kept yet, and the sessions it learnt. ErrLeaseLost is in the chain, and nothing was stored, when the claim is no longer ours.
+// kept yet, the sessions it learnt, and what its inventory shows of permissions and of profiles that are gone. ErrLeaseLost is in the chain, and nothing was stored, when the claim is no longer ours.
 //
 // Another installation than before (InstallDate or MachineGUID) first clears what was believed to be there. What a pair of the
 // outcome wants is what the visit decided; a want that was set while it ran stays, and leaves the workstation due.
@@ -63,6 +63,9 @@ func (t *tx) finish(r *photopush.Result, body string) error {
 	no, token := splitToken(r.Claim.Token)
 	newer, err := t.storePairs(r, token, cleared)
 	if err != nil {
+		return err
+	}
+	if err := t.putHistory(r); err != nil {
 		return err
 	}
 	for i := range r.Sessions {
@@ -121,6 +124,11 @@ const putInventory = `INSERT INTO inventory (workstation, taken, usable, install
 	install_date = excluded.install_date, machine_guid = excluded.machine_guid, build = excluded.build, type = excluded.type,
 	domain = excluded.domain, entra_joined = excluded.entra_joined, default_tile = excluded.default_tile, body = excluded.body`
 
+// lastInventory also tells whether something hangs on it that the next one replaces or completes, which is rare.
+const lastInventory = `SELECT install_date, machine_guid,
+	EXISTS (SELECT 1 FROM finding f WHERE f.workstation = i.workstation) OR EXISTS (SELECT 1 FROM elsewhere e WHERE e.workstation = i.workstation),
+	EXISTS (SELECT 1 FROM repaired r WHERE r.workstation = i.workstation AND r.after = '') FROM inventory i WHERE i.workstation = ?`
+
 // storeInventory keeps the inventory, if the visit brought one. Nothing is planned from it any more when something may have been changed that was not read.
 // cleared tells that another installation was found.
 func (t *tx) storeInventory(r *photopush.Result, body string) (cleared bool, err error) {
@@ -133,7 +141,8 @@ func (t *tx) storeInventory(r *photopush.Result, body string) (cleared bool, err
 	}
 	var installed int64
 	var machine string
-	err = t.scan("SELECT install_date, machine_guid FROM inventory WHERE workstation = ?", []any{id}, &installed, &machine)
+	var found, open bool
+	err = t.scan(lastInventory, []any{id}, &installed, &machine, &found, &open)
 	switch nowInstalled, nowMachine := inv.Installation(); {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
@@ -146,6 +155,15 @@ func (t *tx) storeInventory(r *photopush.Result, body string) (cleared bool, err
 	}
 	f := inv.Facts()
 	_, err = t.exec(putInventory, id, millis(inv.Taken), !r.Outcome.Unread, inv.InstallDate, inv.MachineGUID, f.Build, f.Type, f.Domain, f.EntraJoined, f.DefaultTile, body)
+	if err == nil && (found || len(r.Outcome.Findings)+len(r.Outcome.Elsewhere) > 0) {
+		err = t.putFindings(r)
+	}
+	if err == nil && open {
+		err = t.completeRepairs(r.Claim.Workstation.ID, inv)
+	}
+	if err == nil {
+		err = t.endSessions(r.Claim.Workstation.ID, inv)
+	}
 	return cleared, err
 }
 
@@ -174,6 +192,11 @@ func (t *tx) storePairs(r *photopush.Result, token string, cleared bool) (newer 
 		newer = newer || row.Want != seen.Want && !row.InStep()
 		if !known || !row.same(old) {
 			if err := t.putPair(row); err != nil {
+				return false, err
+			}
+		}
+		if row.Want == photopush.Absent && row.InStep() && !cleared && photopush.Ours(old.Have) { // also where the visit that did it was lost
+			if err := t.putRemoved(row.Workstation, row.User); err != nil {
 				return false, err
 			}
 		}
@@ -217,8 +240,8 @@ func readBack(old stored, seen photopush.Pair, token string, cleared bool, now i
 
 // clear forgets what was there: the installation is another one by now.
 func (p *stored) clear(now int64) {
-	p.Have = ""
-	if p.Want != photopush.Leave {
+	p.Have = photopush.HaveNothing
+	if p.Want.Digest() != "" {
 		p.Reason, p.Detail = "", ""
 	}
 	p.judge(now)

@@ -13,7 +13,7 @@ import (
 
 // A stored is a pair as its row has it.
 type stored struct {
-	photopush.Pair        // without Original
+	photopush.Pair        // without Original and Held
 	changedIn      string // token of the lease that lived when Want was set last; empty for none
 }
 
@@ -46,8 +46,8 @@ func (t *tx) putPair(p stored) error {
 }
 
 // SetWants sets Want, Reason and Detail of pairs, a few hundred in each transaction. A pair whose want really changes and is out of step after
-// that makes its workstation due at once, unless that is leased: then Finish sees to it. Have, Since and Original are kept, and so is the reason that a
-// visit gave while the same picture is wanted.
+// that makes its workstation due at once, unless that is leased: then Finish sees to it. Have, Since, Original and Held are kept, and so is the
+// reason that a visit gave while the pair is out of step with the same want.
 func (s *Store) SetWants(ctx context.Context, pairs []photopush.Pair) error {
 	for _, p := range pairs {
 		if p.Want == "" || !p.User.IsAccount() {
@@ -78,7 +78,7 @@ func (t *tx) setWant(p photopush.Pair) error {
 	}
 	another := row.Want != p.Want
 	row.Want = p.Want
-	if another || p.Want == photopush.Leave {
+	if another || p.Want == photopush.Leave || p.Want == photopush.Absent && row.InStep() {
 		row.Reason, row.Detail = p.Reason, sentence(p.Detail)
 	}
 	row.judge(t.now)
@@ -112,19 +112,19 @@ func (t *tx) wantChanged(p stored) (token string, err error) {
 
 // PairsOf returns the pairs of a workstation, by SID.
 func (s *Store) PairsOf(ctx context.Context, id photopush.GUID) ([]photopush.Pair, error) {
-	r, err := s.r.QueryContext(ctx, `SELECT p.workstation, p.sid, p.want, p.have, p.reason, p.detail, p.since, coalesce(o.body, '')
+	r, err := s.r.QueryContext(ctx, `SELECT p.workstation, p.sid, p.want, p.have, p.reason, p.detail, p.since, p.held, coalesce(o.body, '')
 		FROM picture p LEFT JOIN original o ON o.workstation = p.workstation AND o.sid = p.sid WHERE p.workstation = ? ORDER BY p.sid`, string(id))
 	pairs, err := collect(r, err, scanPair)
 	return pairs, s.fail("read pairs of "+string(id), err)
 }
 
 func scanPair(r *sql.Rows) (p photopush.Pair, err error) {
-	var since int64
+	var since, held int64
 	var original string
-	if err = r.Scan(&p.Workstation, &p.User, &p.Want, &p.Have, &p.Reason, &p.Detail, &since, &original); err != nil {
+	if err = r.Scan(&p.Workstation, &p.User, &p.Want, &p.Have, &p.Reason, &p.Detail, &since, &held, &original); err != nil {
 		return p, err
 	}
-	p.Since = fromMillis(since)
+	p.Since, p.Held = fromMillis(since), fromMillis(held)
 	if original != "" {
 		err = json.Unmarshal([]byte(original), &p.Original)
 	}
@@ -155,44 +155,4 @@ func (t *tx) keepOriginal(p photopush.Pair) error {
 	_, err = t.exec("INSERT INTO original (workstation, sid, body) VALUES (?, ?, ?) ON CONFLICT (workstation, sid) DO NOTHING",
 		string(p.Workstation), string(p.User), string(body))
 	return err
-}
-
-const putSession = `INSERT INTO session (workstation, sid, source, first_seen, last_seen) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (workstation, sid, source) DO UPDATE SET
-	first_seen = CASE WHEN excluded.first_seen < session.first_seen THEN excluded.first_seen ELSE session.first_seen END,
-	last_seen = CASE WHEN excluded.last_seen > session.last_seen THEN excluded.last_seen ELSE session.last_seen END`
-
-// PutSessions keeps evidence: of what is known already the earlier first and the later last time.
-func (s *Store) PutSessions(ctx context.Context, sessions []photopush.Session) error {
-	return chunks(sessions, func(part []photopush.Session) error {
-		return s.write(ctx, "put sessions", func(t *tx) error { return t.putSessions(part) })
-	})
-}
-
-func (t *tx) putSessions(sessions []photopush.Session) error {
-	for _, e := range sessions {
-		if !e.User.IsAccount() {
-			return fmt.Errorf("%q is no account's SID", e.User)
-		}
-		_, err := t.exec(putSession, string(e.Workstation), string(e.User), e.Source, millis(e.FirstSeen), millis(e.LastSeen))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// SessionsOf returns the evidence of who uses a workstation, by SID and source.
-func (s *Store) SessionsOf(ctx context.Context, id photopush.GUID) ([]photopush.Session, error) {
-	r, err := s.r.QueryContext(ctx, `SELECT workstation, sid, source, first_seen, last_seen FROM session WHERE workstation = ?
-		ORDER BY sid, source`, string(id))
-	sessions, err := collect(r, err, scanSession)
-	return sessions, s.fail("read sessions of "+string(id), err)
-}
-
-func scanSession(r *sql.Rows) (e photopush.Session, err error) {
-	var first, last int64
-	err = r.Scan(&e.Workstation, &e.User, &e.Source, &first, &last)
-	e.FirstSeen, e.LastSeen = fromMillis(first), fromMillis(last)
-	return e, err
 }

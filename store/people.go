@@ -9,13 +9,13 @@ import (
 	"github.com/photopush/photopush"
 )
 
-const userColumns = `sid, guid, domain, dn, account, upn, display_name, enabled, photo_hash, digest, photo_reason, photo_detail, gone_since`
+const userColumns = `sid, guid, domain, dn, account, upn, display_name, enabled, photo_hash, digest, photo_reason, photo_detail, gone_since, held`
 
 func scanUser(r *sql.Rows) (u photopush.UserRecord, err error) {
-	var gone int64
+	var gone, held int64
 	err = r.Scan(&u.SID, &u.GUID, &u.Domain, &u.DN, &u.AccountName, &u.UPN, &u.DisplayName, &u.Enabled, &u.PhotoHash, &u.Digest,
-		&u.PhotoReason, &u.PhotoDetail, &gone)
-	u.GoneSince = fromMillis(gone)
+		&u.PhotoReason, &u.PhotoDetail, &gone, &held)
+	u.GoneSince, u.Held = fromMillis(gone), fromMillis(held)
 	return u, err
 }
 

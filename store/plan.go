@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"iter"
+	"time"
 
 	"github.com/photopush/photopush"
 )
@@ -40,15 +41,20 @@ func (s *Store) Statuses(ctx context.Context) iter.Seq2[photopush.Status, error]
 }
 
 func (s *Store) statuses(ctx context.Context, yield func(photopush.Status, error) bool) error {
+	past, err := s.histories(ctx)
+	if err != nil {
+		return err
+	}
 	met := map[photopush.SID]bool{}
 	var last *photopush.WorkstationRecord // shown already
 	more := true
-	err := s.plan(ctx, "", func(p photopush.Plan) bool {
+	err = s.plan(ctx, "", func(p photopush.Plan) bool {
 		switch {
 		case p.SID != "" && (p.User != nil || p.Pair.Want != ""):
 			met[p.SID] = true
 			last = p.Workstation
-			more = yield(photopush.Status{Workstation: p.Workstation, User: p.User, Pair: p.Pair, LastSeen: p.Session.LastSeen}, nil)
+			more = yield(photopush.Status{Workstation: p.Workstation, User: p.User, Pair: p.Pair, LastSeen: p.Session.LastSeen,
+				History: past[pairKey{p.Workstation.ID, p.SID}]}, nil)
 		case p.SID == "" && last != p.Workstation: // the end of a workstation
 			more = yield(photopush.Status{Workstation: p.Workstation}, nil)
 		}
@@ -84,11 +90,11 @@ func (s *Store) plan(ctx context.Context, only photopush.GUID, f func(photopush.
 	}
 	var m merge
 	defer m.close()
-	if m.sessions, err = newCursor(ctx, tx, readSession, `SELECT t.workstation, t.sid, t.source, t.first_seen, t.last_seen FROM session t
+	if m.sessions, err = newCursor(ctx, tx, readSession, `SELECT t.workstation, t.sid, t.source, t.first_seen, t.last_seen, t.ended FROM session t
 		WHERE true`+where+` ORDER BY t.workstation, t.sid`, args); err != nil {
 		return err
 	}
-	if m.pairs, err = newCursor(ctx, tx, readPair, `SELECT t.workstation, t.sid, t.want, t.have, t.reason, t.detail, t.since FROM picture t
+	if m.pairs, err = newCursor(ctx, tx, readPair, `SELECT t.workstation, t.sid, t.want, t.have, t.reason, t.detail, t.since, t.held FROM picture t
 		WHERE true`+where+` ORDER BY t.workstation, t.sid`, args); err != nil {
 		return err
 	}
@@ -197,18 +203,26 @@ func (m *merge) heads(id photopush.GUID) (*photopush.Session, *photopush.Pair, e
 	return e, p, nil
 }
 
-// lastSession takes the user's sessions from the cursor, one for each source, and returns the one seen last.
+// lastSession takes the user's sessions from the cursor, one for each source, and returns the one that was learnt last: of a profile that is gone counts
+// when that was learnt, so that it outweighs what came before, and nothing that comes after.
 func (m *merge) lastSession(id photopush.GUID, sid photopush.SID) (last photopush.Session, err error) {
 	for {
 		e, err := m.sessions.head(nil)
 		if err != nil || e == nil || e.Workstation != id || e.User != sid {
 			return last, err
 		}
-		if last.User == "" || e.LastSeen.After(last.LastSeen) {
+		if last.User == "" || learnt(*e).After(learnt(last)) {
 			last = *e
 		}
 		m.sessions.pop()
 	}
+}
+
+func learnt(e photopush.Session) time.Time {
+	if e.Ended.IsZero() {
+		return e.LastSeen
+	}
+	return e.Ended
 }
 
 // A cursor reads rows one ahead.
@@ -254,8 +268,8 @@ func readSession(r *sql.Rows, e *photopush.Session) (err error) {
 }
 
 func readPair(r *sql.Rows, p *photopush.Pair) error {
-	var since int64
-	err := r.Scan(&p.Workstation, &p.User, &p.Want, &p.Have, &p.Reason, &p.Detail, &since)
-	p.Since = fromMillis(since)
+	var since, held int64
+	err := r.Scan(&p.Workstation, &p.User, &p.Want, &p.Have, &p.Reason, &p.Detail, &since, &held)
+	p.Since, p.Held = fromMillis(since), fromMillis(held)
 	return err
 }
