@@ -10,7 +10,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
+
+	"github.com/pressly/goose/v3"
 
 	"github.com/photopush/photopush"
 	"github.com/photopush/photopush/store"
@@ -221,4 +224,28 @@ func TestCancelledWrite(t *testing.T) {
 	}
 	_, err := s.BeginPass(t.Context(), "corp.example")
 	ok(t, err)
+}
+
+// What the first version has stored is there after the database was brought up to date.
+func TestUpToDate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.db")
+	first, err := os.ReadFile("migrations/00001_first.sql")
+	ok(t, err)
+	db, err := sql.Open("sqlite", path)
+	ok(t, err)
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, fstest.MapFS{"00001_first.sql": {Data: first}}, goose.WithDisableGlobalRegistry(true))
+	ok(t, err)
+	_, err = provider.Up(t.Context())
+	ok(t, err)
+	ok(t, db.Close())
+	execSQL(t, path, "PRAGMA application_id = 0x70687075",
+		`INSERT INTO workstation (id, domain, dn, name, name_key, host, os, os_version, enabled, last_logon, password_set, managed_by, pass)
+			VALUES ('w', 'corp.example', '', 'W', 'w', 'w', '', '', 1, 0, 0, '', 1)`,
+		"INSERT INTO picture (workstation, sid, want, have) VALUES ('w', 'S-1-5-21-1-2-3-1000', 'a', 'a')",
+		"INSERT INTO session (workstation, sid, source, first_seen, last_seen) VALUES ('w', 'S-1-5-21-1-2-3-1000', 'profile', 1, 2)")
+	rows, err := openAt(t, path, store.Options{}).PlanOf(t.Context(), "w")
+	ok(t, err)
+	if len(rows) != 1 || rows[0].Pair.Have != "a" || !rows[0].Pair.Held.IsZero() || rows[0].Session.LastSeen.IsZero() || !rows[0].Session.Ended.IsZero() {
+		t.Errorf("got %+v", rows)
+	}
 }
