@@ -4,7 +4,6 @@ package want
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,42 +14,16 @@ import (
 // oldestBuild is the oldest Windows that is served: Windows 10 1607 and Windows Server 2016.
 const oldestBuild = 14393
 
-// HybridJoined says what to do on machines that are in a domain and in Entra ID, where Windows may take the picture from the cloud.
-type HybridJoined string
-
-const (
-	HybridReport HybridJoined = "report" // change nothing there, and say so
-	HybridPush   HybridJoined = "push"   // treat them like all others
-)
-
-// Policy is what the administrator decided.
-type Policy struct {
-	HybridJoined   HybridJoined    `yaml:"hybrid_joined" default:"report" help:"Machines joined to Entra ID too: report changes nothing there and says so; push treats them like all others."`
-	UnusedAfter    time.Duration   `yaml:"unused_after" default:"0s" help:"A user who has not used a workstation for this long gets no picture there; 0s for no limit." example:"4320h"`
-	IncludeServers map[string]bool `yaml:"-"` // domains whose servers are included; nil leaves it to the directory, which reads only those in scope
-}
-
-// Validate reports every fault; path is the section's key path.
-func (p *Policy) Validate(path string) error {
-	var errs []error
-	if p.HybridJoined != HybridReport && p.HybridJoined != HybridPush {
-		errs = append(errs, fmt.Errorf("%s.hybrid_joined is %q, want report or push", path, p.HybridJoined))
-	}
-	if p.UnusedAfter < 0 {
-		errs = append(errs, fmt.Errorf("%s.unused_after is %s, want 0s or more", path, p.UnusedAfter))
-	}
-	return errors.Join(errs...)
-}
-
 // A Decision is what a pair should have, and why no picture of ours where it should not.
 type Decision struct {
 	Want   photopush.Want
 	Reason photopush.Reason // empty with a digest
 	Detail string           // one sentence to Reason
+	Leaver bool             // absent because the policy has leavers' pictures removed
 }
 
-// Decide says what the user of p should have on the workstation of p, at the time now. What is there already does not count, and p.Pair is not looked at.
-// Without a picture to put there whatever is there is left alone.
+// Decide says what the user of p should have on the workstation of p, at the time now. Of p.Pair it looks at what an administrator holds back, and in mode seed at
+// what is there: nothing else that is there counts. Without a picture to put there whatever is there is left alone, but for leavers' where they are removed.
 func Decide(p photopush.Plan, policy Policy, now time.Time) Decision {
 	for _, rule := range rules {
 		if d := rule(facts{p, policy, now}); d.Want != "" {
@@ -68,10 +41,19 @@ type facts struct {
 
 // rules are asked in this order; the first that has an answer decides. What a person must do for the user comes before the state of the workstation:
 // nobody is told of a policy on behalf of a user who would get nothing anyway.
-var rules = []func(facts) Decision{workstationInScope, userInScope, photo, unused, policySet, windows, hybrid}
+var rules = []func(facts) Decision{workstationInScope, held, userInScope, profile, photo, unused, policySet, windows, hybrid, ownPicture}
 
 func leave(r photopush.Reason, format string, args ...any) Decision {
-	return Decision{photopush.Leave, r, fmt.Sprintf(format, args...)}
+	return Decision{Want: photopush.Leave, Reason: r, Detail: fmt.Sprintf(format, args...)}
+}
+
+// leaver is what becomes of the picture of somebody who is not cared for any more. A machine on which nothing is changed, or nothing can be, is left alone.
+func leaver(f facts, r photopush.Reason, format string, args ...any) Decision {
+	d := leave(r, format, args...)
+	if f.policy.Leavers == LeaversRemove && windows(f).Want == "" && hybrid(f).Want == "" {
+		d.Want, d.Leaver = photopush.Absent, true
+	}
+	return d
 }
 
 func workstationInScope(f facts) Decision {
@@ -87,23 +69,52 @@ func workstationInScope(f facts) Decision {
 	return Decision{}
 }
 
+// held: somebody took this picture away on purpose, whatever else is decided for the user.
+func held(f facts) Decision {
+	d := Decision{Want: photopush.Absent, Reason: photopush.OutOfScope}
+	switch {
+	case f.User != nil && !f.User.Held.IsZero():
+		d.Detail = fmt.Sprintf("an administrator took the user's pictures away everywhere on %s; `photopush push` without --workstation gives them back",
+			f.User.Held.Format(time.DateOnly))
+	case !f.Pair.Held.IsZero():
+		d.Detail = fmt.Sprintf("an administrator took the picture away there on %s; `photopush push` gives it back", f.Pair.Held.Format(time.DateOnly))
+	default:
+		return Decision{}
+	}
+	return d
+}
+
+// userInScope: of a user whom the directory has never had nothing is known, so that nothing of his is removed either.
 func userInScope(f facts) Decision {
 	switch u := f.User; {
 	case u == nil:
 		return leave(photopush.OutOfScope, "the directory has no such user in scope")
 	case !u.GoneSince.IsZero():
-		return leave(photopush.OutOfScope, "the user is not in the directory's scope since %s", u.GoneSince.Format(time.DateOnly))
+		return leaver(f, photopush.OutOfScope, "the user is not in the directory's scope since %s", u.GoneSince.Format(time.DateOnly))
 	case !u.Enabled:
-		return leave(photopush.OutOfScope, "the user's account is disabled")
+		return leaver(f, photopush.OutOfScope, "the user's account is disabled")
 	}
 	return Decision{}
 }
 
-func photo(f facts) Decision {
-	if f.User.Digest != "" {
+// profile: that it is gone matters only where leavers are removed.
+func profile(f facts) Decision {
+	if f.Session.Ended.IsZero() || f.policy.Leavers != LeaversRemove {
 		return Decision{}
 	}
-	return Decision{photopush.Leave, cmp.Or(f.User.PhotoReason, photopush.NoPhoto), f.User.PhotoDetail}
+	return leaver(f, photopush.OutOfScope, "the user's profile there is gone since %s", f.Session.Ended.Format(time.DateOnly))
+}
+
+// photo: one that cannot be used says nothing of what the user wants, and neither does one that nobody has judged yet.
+func photo(f facts) Decision {
+	switch u := f.User; {
+	case u.Digest != "":
+		return Decision{}
+	case u.PhotoReason == photopush.NoPhoto:
+		return leaver(f, photopush.NoPhoto, "%s", u.PhotoDetail)
+	default:
+		return leave(cmp.Or(u.PhotoReason, photopush.NoPhoto), "%s", u.PhotoDetail)
+	}
 }
 
 // unused: a session without a time is no evidence of anything, and a pair without a session was asked for by a person.
@@ -138,12 +149,27 @@ func hybrid(f facts) Decision {
 	return leave(photopush.OutOfScope, "joined to Entra ID too, so only reported (hybrid_joined)")
 }
 
+// ownPicture: in mode seed a picture stays that the user has chosen himself.
+func ownPicture(f facts) Decision {
+	if f.policy.Mode != ModeSeed {
+		return Decision{}
+	}
+	switch f.Pair.Have {
+	case photopush.HaveOther:
+		return leave(photopush.OutOfScope, "the user has a picture of his own (mode seed)")
+	case photopush.HaveOverwritten:
+		return leave(photopush.Overwritten, "the user has put a picture of his own in its place, which stays (mode seed)")
+	}
+	return Decision{}
+}
+
 // Pair is p's pair with what was decided, ready to be stored. changed tells whether that differs from what is stored: another want, or another
-// reason to leave it alone. With the same digest the reason that a visit gave stays.
+// reason for no picture of ours. While a pair is out of step with the same want the reason that a visit gave stays.
 func (d Decision) Pair(p photopush.Plan) (pair photopush.Pair, changed bool) {
 	pair = p.Pair
 	pair.Workstation, pair.User = p.Workstation.ID, p.SID
-	if d.Want == pair.Want && (d.Want != photopush.Leave || d.Reason == pair.Reason && d.Detail == pair.Detail) {
+	same := d.Reason == pair.Reason && d.Detail == pair.Detail || d.Want.Digest() != "" || !pair.InStep()
+	if d.Want == pair.Want && same {
 		return pair, false
 	}
 	pair.Want, pair.Reason, pair.Detail = d.Want, d.Reason, d.Detail
