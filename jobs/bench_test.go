@@ -23,7 +23,7 @@ func BenchmarkPlan(b *testing.B) {
 			j := largeCompany(b, 20_000, 3)
 			ctx := context.Background()
 			if !first {
-				check(b, j.plan(ctx))
+				check(b, j.plan(ctx, false))
 			}
 			var peak uint64
 			j.Policy = want.Policy{HybridJoined: want.HybridReport}
@@ -36,7 +36,7 @@ func BenchmarkPlan(b *testing.B) {
 					watched.Store = fresh.Store
 					b.StartTimer()
 				}
-				check(b, j.plan(ctx))
+				check(b, j.plan(ctx, false))
 			}
 			b.ReportMetric(float64(peak)/1e6, "MB-heap")
 			b.ReportMetric(float64(watched.pairs)/b.Elapsed().Seconds(), "pairs/s")

@@ -341,7 +341,7 @@ func (c *company) observe(e Event) { c.seen = append(c.seen, e) }
 // pass runs one, and returns what it did.
 func (c *company) pass(verify bool) (*Tally, error) {
 	c.seen, c.opened = nil, map[photopush.GUID]int{}
-	err := c.Pass(c.Context(), verify)
+	err := c.Pass(c.Context(), PassRequest{Verify: verify})
 	return c.tally(), err
 }
 

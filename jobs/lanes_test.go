@@ -41,7 +41,7 @@ func TestInterruptedPass(t *testing.T) {
 			return &photopush.Error{Reason: photopush.Unknown, Op: "run on", On: w.Host, Err: context.Cause(ctx)}
 		}
 		began := time.Now()
-		err := c.Pass(ctx, false)
+		err := c.Pass(ctx, PassRequest{})
 		if !errors.Is(err, context.Canceled) || time.Since(began) > time.Second {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
@@ -81,7 +81,7 @@ func TestInterruptedBetweenSteps(t *testing.T) {
 						cancel()
 					}
 				}
-				if err := c.Pass(ctx, false); !errors.Is(err, context.Canceled) {
+				if err := c.Pass(ctx, PassRequest{}); !errors.Is(err, context.Canceled) {
 					t.Errorf("%v", err)
 				}
 				c.Observe = c.observe
@@ -375,7 +375,7 @@ func TestOthersFillTheLimit(t *testing.T) {
 		claims, err := other.Claim(t.Context(), photopush.ClaimRequest{Limit: 4, Lease: 10 * time.Minute})
 		c.ok(err)
 		done := make(chan error, 1)
-		go func() { done <- c.Pass(t.Context(), false) }()
+		go func() { done <- c.Pass(t.Context(), PassRequest{}) }()
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
 		if c.visits() != 0 {
@@ -461,7 +461,7 @@ func TestLeaseLost(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := c.Pass(ctx, false); !errors.Is(err, context.DeadlineExceeded) && err != nil {
+		if err := c.Pass(ctx, PassRequest{}); !errors.Is(err, context.DeadlineExceeded) && err != nil {
 			t.Error(err)
 		}
 		if len(taken) != 1 || c.log.count("visit outlived its lease") != 1 {
@@ -490,7 +490,7 @@ func TestDatabaseFails(t *testing.T) {
 				c := newCompany(t)
 				c.domain(corp).staff(5)
 				fail(c.spy)
-				if err := c.Pass(t.Context(), false); !errors.Is(err, full) {
+				if err := c.Pass(t.Context(), PassRequest{}); !errors.Is(err, full) {
 					t.Errorf("%v", err)
 				}
 				if len(c.inFlight) != 0 {

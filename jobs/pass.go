@@ -8,32 +8,41 @@ import (
 	photopush "github.com/photopush/photopush"
 )
 
-// Pass reads every domain, decides for every pair, and visits what is due. With verify it looks at every workstation, and writes
-// only where something is not as it should be. An error names what kept it from being complete; whatever could be done is done.
-func (j *Jobs) Pass(ctx context.Context, verify bool) error {
+// A PassRequest says what is special about a pass; the zero value is nothing.
+type PassRequest struct {
+	Verify        bool // look at every workstation, and write only where something is not as it should be
+	AllowRemovals bool // take away leavers' pictures, however many they are
+}
+
+// Pass reads every domain, decides for every pair, and visits what is due. An error names what kept it from being complete; whatever could be done
+// is done.
+func (j *Jobs) Pass(ctx context.Context, r PassRequest) error {
 	if n, err := j.Store.Rescue(ctx); err != nil {
 		return err
 	} else if n > 0 {
 		j.Log.Info("took over from a process that ended", "workstations", n)
 	}
-	read, readErr := j.readAll(ctx)
+	read, incomplete := j.readAll(ctx)
 	if read == 0 || ctx.Err() != nil {
-		return errors.Join(readErr, ctx.Err())
+		return errors.Join(incomplete, ctx.Err())
 	}
-	if err := j.plan(ctx); err != nil {
-		return errors.Join(readErr, err)
+	if err := j.plan(ctx, r.AllowRemovals); err != nil {
+		incomplete = errors.Join(incomplete, err)
+		if _, tooMany := errors.AsType[*RemovalsError](err); !tooMany {
+			return incomplete
+		}
 	}
-	if verify {
+	if r.Verify {
 		if err := j.Store.SetVerify(ctx, nil); err != nil {
-			return errors.Join(readErr, err)
+			return errors.Join(incomplete, err)
 		}
 	}
 	_, due, _, err := j.Store.NextDue(ctx, j.names()...)
 	if err != nil {
-		return errors.Join(readErr, err)
+		return errors.Join(incomplete, err)
 	}
 	j.observe(Event{Kind: Planned, N: due})
-	return errors.Join(readErr, j.visitDue(ctx))
+	return errors.Join(incomplete, j.visitDue(ctx))
 }
 
 // A Tally counts what a pass or a push did.

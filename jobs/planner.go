@@ -7,22 +7,30 @@ import (
 	"time"
 
 	photopush "github.com/photopush/photopush"
+	"github.com/photopush/photopush/accountpicture"
 	"github.com/photopush/photopush/want"
 )
 
-// plan decides for every pair that is known, and stores what changed.
-func (j *Jobs) plan(ctx context.Context) error {
+// plan decides for every pair that is known, and stores what changed. Leavers' pictures are taken away only when they are not too many at once, or
+// when that is allowed; else the error is a *RemovalsError, and everything but that is done.
+func (j *Jobs) plan(ctx context.Context, allowRemovals bool) error {
 	const batch = 1000
 	now, err := j.Store.Now(ctx)
 	if err != nil {
 		return err
 	}
 	var changed []photopush.Pair
+	var leaving leavers
 	for p, err := range j.Store.Plan(ctx) {
 		if err != nil {
 			return err
 		}
-		if pair, differs := want.Decide(p, j.Policy, now).Pair(p); differs {
+		d := want.Decide(p, j.Policy, now)
+		leaving.count(p.Pair)
+		switch pair, differs := d.Pair(p); {
+		case newlyLeaver(d, p.Pair):
+			leaving.add(pair)
+		case differs:
 			changed = append(changed, pair)
 		}
 		if len(changed) == batch {
@@ -32,7 +40,13 @@ func (j *Jobs) plan(ctx context.Context) error {
 			changed = changed[:0]
 		}
 	}
-	return j.Store.SetWants(ctx, changed)
+	if err := j.Store.SetWants(ctx, changed); err != nil {
+		return err
+	}
+	if err := leaving.check(j.Policy); err != nil && !allowRemovals {
+		return err
+	}
+	return j.Store.SetWants(ctx, leaving.pairs)
 }
 
 // A planner says during a visit which pairs the workstation has: those that are known, and those that its inventory shows.
@@ -56,11 +70,22 @@ func (p planner) Pairs(ctx context.Context, w photopush.Workstation, inv *photop
 		if row.SID == p.lifted {
 			row = lift(row)
 		}
-		pair, _ := want.Decide(row, p.Policy, now).Pair(row)
-		pairs = append(pairs, pair)
+		pairs = append(pairs, p.decide(row, inv, now))
 	}
 	slices.SortFunc(pairs, func(a, b photopush.Pair) int { return strings.Compare(string(a.User), string(b.User)) })
 	return pairs, nil
+}
+
+// decide goes by what the inventory shows.
+func (p planner) decide(row photopush.Plan, inv *photopush.Inventory, now time.Time) photopush.Pair {
+	seen := row
+	seen.Pair.Have = accountpicture.Have(inv, row.SID)
+	d := p.decideAlone(seen, now)
+	pair, _ := d.Pair(row)
+	if pair.Want == photopush.Absent { // not why an earlier visit could not do it
+		pair.Reason, pair.Detail = d.Reason, d.Detail
+	}
+	return pair
 }
 
 func lift(row photopush.Plan) photopush.Plan {
@@ -94,6 +119,7 @@ func (p planner) rows(ctx context.Context, w photopush.Workstation, inv *photopu
 		rows[i].Workstation = &record
 		index[rows[i].SID] = i
 	}
+	endSessions(rows, inv)
 	var unknown []photopush.SID
 	for _, s := range p.Sessions(w.ID, inv) {
 		i, known := index[s.User]
@@ -103,7 +129,7 @@ func (p planner) rows(ctx context.Context, w photopush.Workstation, inv *photopu
 			unknown = append(unknown, s.User)
 			rows = append(rows, photopush.Plan{Workstation: &record, SID: s.User, Pair: photopush.Pair{Workstation: w.ID, User: s.User}})
 		}
-		if !s.LastSeen.Before(rows[i].Session.LastSeen) {
+		if last := rows[i].Session; !last.Ended.IsZero() || !s.LastSeen.Before(last.LastSeen) {
 			rows[i].Session = s
 		}
 	}
@@ -117,4 +143,18 @@ func (p planner) rows(ctx context.Context, w photopush.Workstation, inv *photopu
 		}
 	}
 	return slices.DeleteFunc(rows, func(r photopush.Plan) bool { return r.User == nil && r.Pair.Want == "" }), nil
+}
+
+// endSessions notes which profiles are gone, as the store will when the visit is finished.
+func endSessions(rows []photopush.Plan, inv *photopush.Inventory) {
+	if !inv.AllProfiles() {
+		return
+	}
+	for i := range rows {
+		s := &rows[i].Session
+		there := slices.ContainsFunc(inv.Profiles, func(p photopush.Profile) bool { return p.SID == rows[i].SID })
+		if s.Source == photopush.SourceProfile && s.Ended.IsZero() && !there {
+			s.Ended = inv.Taken
+		}
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	photopush "github.com/photopush/photopush"
-	"github.com/photopush/photopush/want"
 )
 
 // SourceNamed marks the evidence that an administrator named the workstation.
@@ -126,7 +125,7 @@ func (j *Jobs) planOne(ctx context.Context, w photopush.Workstation, user photop
 		if row.SID != user {
 			continue
 		}
-		if pair, changed := want.Decide(row, j.Policy, now).Pair(row); changed {
+		if pair, changed := j.decideAlone(row, now).Pair(row); changed {
 			return j.Store.SetWants(ctx, []photopush.Pair{pair})
 		}
 	}

@@ -109,7 +109,7 @@ func (c *company) learn() error {
 			had[p.SID], p.photos = p.photos, nil
 		}
 	}
-	err := c.Pass(c.Context(), false)
+	err := c.Pass(c.Context(), PassRequest{})
 	for _, d := range c.domains {
 		for _, p := range d.users {
 			p.photos = had[p.SID]

@@ -58,7 +58,7 @@ func (s *Service) note(change func(*Progress)) {
 func (s *Service) Run(ctx context.Context) error {
 	for {
 		s.note(func(p *Progress) { p.Running, p.NextPass = true, time.Time{} })
-		err := s.Pass(ctx, false)
+		err := s.Pass(ctx, PassRequest{})
 		if ctx.Err() != nil {
 			return nil
 		}

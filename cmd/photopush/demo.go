@@ -151,7 +151,7 @@ func (d *demo) passes(ctx context.Context) error {
 func (d *demo) run(ctx context.Context, title string) (*jobs.Tally, error) {
 	fmt.Fprintf(d.out, "\n%s\n", title)
 	started := time.Now()
-	tally, err := d.pass(ctx, d.parts.jobs, false)
+	tally, err := d.pass(ctx, d.parts.jobs, jobs.PassRequest{})
 	if err != nil {
 		return nil, err
 	}

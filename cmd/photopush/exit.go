@@ -10,6 +10,7 @@ import (
 
 	"github.com/photopush/photopush"
 	"github.com/photopush/photopush/directory"
+	"github.com/photopush/photopush/jobs"
 )
 
 // Exit codes; docs/exit-codes.md tells administrators.
@@ -63,6 +64,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitDirectory
 	case errors.Is(err, photopush.ErrUnknownUser), errors.Is(err, photopush.ErrUnknownWorkstation), errors.Is(err, directory.ErrAmbiguous):
 		return exitNotFound
+	case tooManyRemovals(err):
+		return exitPerson
 	}
 	return exitInternal
 }
@@ -70,6 +73,12 @@ func exitCode(ctx context.Context, err error) int {
 // unusableSecret tells whether a file that the configuration names, or a variable, holds no secret: nothing was tried.
 func unusableSecret(err error) bool {
 	_, ok := errors.AsType[*photopush.SecretError](err)
+	return ok
+}
+
+// tooManyRemovals tells whether a pass took no leaver's picture away, for a person must say whether so many are meant.
+func tooManyRemovals(err error) bool {
+	_, ok := errors.AsType[*jobs.RemovalsError](err)
 	return ok
 }
 

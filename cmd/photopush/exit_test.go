@@ -9,6 +9,7 @@ import (
 
 	"github.com/photopush/photopush"
 	"github.com/photopush/photopush/directory"
+	"github.com/photopush/photopush/jobs"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -30,6 +31,7 @@ func TestExitCodes(t *testing.T) {
 		"unknown user":          {context.Background(), fmt.Errorf("u1: %w", photopush.ErrUnknownUser), 3, "photopush: u1: no such user\n"},
 		"unknown workstation":   {context.Background(), fmt.Errorf("ws1: %w", photopush.ErrUnknownWorkstation), 3, "photopush: ws1: no such workstation\n"},
 		"ambiguous name":        {context.Background(), fmt.Errorf("ws1: %w", directory.ErrAmbiguous), 3, "photopush: ws1: " + directory.ErrAmbiguous.Error() + "\n"},
+		"too many leavers":      {context.Background(), fmt.Errorf("pass: %w", &jobs.RemovalsError{Removals: 30, Pictures: 200, Most: 10}), 4, "photopush: pass: 30 of 200 pictures would be taken away at once because their users are leavers, and 10 may be (policy.leavers_limit), so none is: check the scope (users.bases and users.filter of each domain); if it is right, run `photopush sync --allow-removals`\n"},
 		"credential":            {context.Background(), auth, 5, "photopush: bind dc1.corp.example: auth\n"},
 		"no password":           {context.Background(), fmt.Errorf("domain a: %w", unusable), 2, "photopush: domain a: cannot use the password in file p: it is empty; put it there, readable by the account that photopush runs as\n"},
 		"rejected, no password": {context.Background(), errors.Join(unusable, auth), 5, "photopush: " + unusable.Error() + "\nphotopush: bind dc1.corp.example: auth\n"},

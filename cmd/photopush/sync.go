@@ -14,8 +14,9 @@ import (
 )
 
 type syncCommand struct {
-	Verify bool   `help:"Look at every workstation, also where all should be well; write only where it is not."`
-	Format string `enum:"text,json" default:"text" help:"Output: ${enum}."`
+	Verify        bool   `help:"Look at every workstation, also where all should be well; write only where it is not."`
+	AllowRemovals bool   `help:"Take leavers' pictures away, even if they are more than policy.leavers_limit lets a pass take."`
+	Format        string `enum:"text,json" default:"text" help:"Output: ${enum}."`
 }
 
 // Help is what --help says besides the flags.
@@ -32,7 +33,7 @@ func (c *syncCommand) Run(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	tally, passErr := a.pass(ctx, p.jobs, c.Verify)
+	tally, passErr := a.pass(ctx, p.jobs, jobs.PassRequest{Verify: c.Verify, AllowRemovals: c.AllowRemovals})
 	if passErr != nil && c.Format == "text" && tally.Visited == 0 && len(tally.Offline) == 0 && len(tally.Unfinished) == 0 {
 		return passErr // it says all: no visit was tried, and why
 	}
@@ -46,7 +47,7 @@ func (c *syncCommand) Run(ctx context.Context, a *app) (err error) {
 }
 
 // pass runs a pass, with progress on a terminal.
-func (a *app) pass(ctx context.Context, j *jobs.Jobs, verify bool) (*jobs.Tally, error) {
+func (a *app) pass(ctx context.Context, j *jobs.Jobs, r jobs.PassRequest) (*jobs.Tally, error) {
 	tally := &jobs.Tally{}
 	bar := newProgress(a.Stderr)
 	defer bar.close()
@@ -56,7 +57,7 @@ func (a *app) pass(ctx context.Context, j *jobs.Jobs, verify bool) (*jobs.Tally,
 		}
 		bar.observe(e, tally)
 	}
-	return tally, j.Pass(ctx, verify)
+	return tally, j.Pass(ctx, r)
 }
 
 func (c *syncCommand) print(w io.Writer, t *jobs.Tally) error {
