@@ -53,7 +53,7 @@ var sentences = []struct {
 	{Conflict, "Something else changed the picture at the same moment. Nothing to do: it is read and tried again soon."},
 	{DiskFull, "The workstation's disk is full. Free some space there."},
 	{Quota, "The workstation's limit of shells, processes or memory is reached. It is tried again soon; if it stays, raise the WinRM quotas there."},
-	{Overwritten, "Something else replaced our picture: the user, a Microsoft account, or another tool. Decide who shall win."},
+	{Overwritten, "Something else replaced our picture: the user, a Microsoft account, or another tool. Decide who shall win: policy.mode."},
 	{BadPhoto, "The photo in the directory cannot be decoded. Replace it by a JPEG or PNG."},
 	{NoPhoto, "The user has no photo in the directory. Import one."},
 	{OutOfScope, "The user or workstation is outside the configured scope. Widen the scope if it should be cared for."},

@@ -19,11 +19,20 @@ type Options struct {
 	Now time.Time // what "ago" is counted from
 }
 
-// A Report is rows, by workstation and account, and their summary.
+// Material is what a report is made of.
+type Material struct {
+	Statuses  iter.Seq2[photopush.Status, error]
+	Findings  []photopush.FindingRecord   // by workstation
+	Elsewhere []photopush.ElsewhereRecord // by workstation
+}
+
+// A Report is rows, by workstation and account, what was found on workstations besides, and a summary of both.
 type Report struct {
-	Now     time.Time
-	Rows    []Row
-	Summary Summary
+	Now       time.Time
+	Rows      []Row
+	Findings  []Finding
+	Elsewhere []Elsewhere
+	Summary   Summary
 }
 
 // A Row is one user on one workstation; a workstation without users, or a user without workstations. Times are UTC, zero where it has not happened.
@@ -43,6 +52,13 @@ type Row struct {
 	LastContact time.Time        // the workstation answered
 	LastSuccess time.Time        // a visit to it ended well
 	NextTry     time.Time        // when the workstation is visited next
+
+	Overwritten   int       // how often somebody else has replaced a picture of ours
+	OverwrittenAt time.Time // when that was seen last
+	Path          string    // the file that was in its place then
+	PathChanged   time.Time // when that file was written
+	Held          time.Time // since when an administrator holds the picture back
+	RemovedAt     time.Time // when a picture of ours was read back as gone
 }
 
 // A Summary counts everything, shown or not.
@@ -51,18 +67,25 @@ type Summary struct {
 	Users        int           // with a workstation
 	Pairs        int           // of user and workstation
 	States       map[State]int // rows in each state that occurs
+	Overwritten  int           // pairs whose picture somebody else has replaced at least once
+	OpenKeys     int           // workstations on which users may write keys of account pictures
+	Unclear      int           // workstations on which nobody can tell whether they may
+	Elsewhere    int           // workstations with values that point elsewhere
 }
 
 // Make judges the material, and keeps the rows to be shown.
-func Make(statuses iter.Seq2[photopush.Status, error], o Options) (*Report, error) {
+func Make(m Material, o Options) (*Report, error) {
 	r := &Report{Now: o.Now.UTC(), Rows: []Row{}, Summary: Summary{States: map[State]int{}}}
 	workstations, users := map[photopush.GUID]bool{}, map[photopush.SID]bool{}
-	for s, err := range statuses {
+	for s, err := range m.Statuses {
 		if err != nil {
 			return nil, err
 		}
 		row := makeRow(s, o.Now)
 		r.Summary.States[row.State]++
+		if row.Overwritten > 0 {
+			r.Summary.Overwritten++
+		}
 		if s.Workstation != nil {
 			workstations[s.Workstation.ID] = true
 			if row.SID != "" {
@@ -75,6 +98,7 @@ func Make(statuses iter.Seq2[photopush.Status, error], o Options) (*Report, erro
 		}
 	}
 	r.Summary.Workstations, r.Summary.Users = len(workstations), len(users)
+	r.addFindings(m)
 	slices.SortStableFunc(r.Rows, func(a, b Row) int {
 		return cmp.Or(last(a.Workstation, b.Workstation), strings.Compare(a.Workstation, b.Workstation), strings.Compare(strings.ToLower(a.User), strings.ToLower(b.User)),
 			strings.Compare(string(a.SID), string(b.SID)))
@@ -96,6 +120,11 @@ func last(a, b string) int {
 func makeRow(s photopush.Status, now time.Time) Row {
 	row := Row{SID: s.Pair.User, LastSeen: s.LastSeen}
 	row.State, row.Reason, row.Detail, row.Since = judge(s, now)
+	row.Overwritten, row.OverwrittenAt, row.PathChanged = s.History.Overwritten, s.History.OverwrittenAt, s.History.Changed
+	row.Path, row.Held, row.RemovedAt = clean(s.History.Path), heldSince(s), s.History.RemovedAt
+	if row.Reason == photopush.Overwritten {
+		row.Detail = strings.Join(present(row.Detail, inItsPlace(s.History)), ": ")
+	}
 	row.Detail = clean(row.Detail)
 	if u := s.User; u != nil {
 		row.SID, row.User, row.DisplayName = u.SID, clean(u.AccountName), clean(u.DisplayName)
@@ -110,6 +139,21 @@ func makeRow(s photopush.Status, now time.Time) Row {
 		}
 	}
 	return row
+}
+
+// inItsPlace says what was there the last time that somebody had replaced a picture of ours.
+func inItsPlace(h photopush.History) string {
+	switch {
+	case h.Path == "":
+		return ""
+	case h.Changed.IsZero():
+		return h.Path
+	}
+	return h.Path + ", written " + h.Changed.UTC().Format(time.DateOnly)
+}
+
+func present(parts ...string) []string {
+	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
 }
 
 // clean takes control and format characters out, with which a name in the directory could play tricks on a terminal.

@@ -98,6 +98,65 @@ func material() []photopush.Status {
 	}
 }
 
+// taken has a row for each state of pictures that others replaced, or that should not be there.
+func taken() []photopush.Status {
+	on := workstation("ws-09", func(*photopush.WorkstationRecord) {})
+	off := workstation("ws-10", func(w *photopush.WorkstationRecord) {
+		w.Reason, w.Detail, w.FirstFailed = photopush.Offline, "connect to ws-10.corp.example: offline: no answer within 2s", ago(3*day)
+	})
+	disabled, held := user("u1020", "Lee Aver"), user("u1024", "Hal Held")
+	disabled.Enabled = false
+	held.Held = ago(2 * day)
+	const why, taken = "the user's account is disabled", "an administrator took the picture away there on 2026-11-22; `photopush push` gives it back"
+	absent := func(account, have string, since time.Time) photopush.Pair {
+		return because(pair(account, photopush.Absent, have, since), photopush.OutOfScope, why)
+	}
+	heldThere := because(pair("u1023", photopush.Absent, "", time.Time{}), photopush.OutOfScope, taken)
+	heldThere.Held = ago(day)
+	replaced := photopush.History{Overwritten: 1, OverwrittenAt: ago(2 * time.Hour), Path: `C:\Users\Public\AccountPictures\S-1-5-21-1-2-3-1021\{0E2F}-Image1080.jpg`, Changed: ago(day)}
+	thrice := replaced
+	thrice.Overwritten, thrice.Changed = 3, time.Time{}
+	return []photopush.Status{
+		{Workstation: on, User: disabled, Pair: absent("u1020", photopush.HaveOther, time.Time{}), History: photopush.History{RemovedAt: ago(3 * day)}},
+		{Workstation: on, User: user("u1021", "Ida Own"), Pair: pair("u1021", "new", photopush.HaveOverwritten, ago(2*time.Hour)), History: replaced},
+		{Workstation: on, User: user("u1022", ""), Pair: because(pair("u1022", photopush.Leave, photopush.HaveOverwritten, time.Time{}), photopush.Overwritten,
+			"the user has put a picture of his own in its place, which stays (mode seed)"), History: thrice},
+		{Workstation: on, User: user("u1023", ""), Pair: heldThere},
+		{Workstation: on, User: held, Pair: because(pair("u1024", photopush.Absent, "", time.Time{}), photopush.OutOfScope, "held everywhere")},
+		{Workstation: on, User: user("u1025", "In Step"), Pair: pair("u1025", "new", "new", time.Time{}), History: thrice},
+		{Workstation: on, User: disabled, Pair: because(pair("u1026", photopush.Leave, "old", time.Time{}), photopush.OutOfScope, why)},
+		{Workstation: on, User: disabled, Pair: absent("u1027", "old", ago(time.Hour))},
+		{Workstation: on, User: disabled, Pair: absent("u1028", "", time.Time{})},
+		{Workstation: on, User: disabled, Pair: because(absent("u1029", "old", ago(time.Hour)), photopush.Denied, "set values: denied")},
+		{Workstation: off, User: disabled, Pair: absent("u1020", "old", ago(time.Hour))},
+	}
+}
+
+// found has permissions and values that a report tells besides.
+func found() Material {
+	one, two := workstation("ws-01", func(*photopush.WorkstationRecord) {}).Workstation, workstation("ws-02", func(*photopush.WorkstationRecord) {}).Workstation
+	const open = "O:BAG:SYD:AI(A;CI;KA;;;BU)(A;CIID;KA;;;BA)"
+	finding := func(w photopush.Workstation, f photopush.Finding) photopush.FindingRecord {
+		return photopush.FindingRecord{Workstation: w, Finding: f, Found: ago(20 * day)}
+	}
+	value := func(data string, kind photopush.ElsewhereKind) photopush.ElsewhereRecord {
+		return photopush.ElsewhereRecord{Workstation: two, Account: "u1001", Found: ago(day),
+			Elsewhere: photopush.Elsewhere{User: sid("u1001"), Value: photopush.Value{Name: "Image96", Kind: "sz", Data: data}, Kind: kind}}
+	}
+	unknown := value(`\\.\pipe\x`, photopush.ElsewhereDevice)
+	unknown.Account, unknown.User = "", sid("u1098")
+	return Material{
+		Statuses: each(append(material(), taken()...)),
+		Findings: []photopush.FindingRecord{
+			finding(one, photopush.Finding{Key: photopush.KeyUsers, Trustee: "S-1-5-32-545", Name: "Users (BUILTIN)", May: "full control", Below: true, SDDL: open}),
+			finding(one, photopush.Finding{Key: string(sid("u1001")), Trustee: "S-1-5-32-545", Name: "Users (BUILTIN)", May: "full control", Inherited: true, SDDL: open}),
+			finding(two, photopush.Finding{Key: photopush.KeyUsers, Trustee: "S-1-1-0", Name: "Everyone", May: "set values", Owner: true, SDDL: "=evil\x1b"}),
+			finding(two, photopush.Finding{Key: string(sid("u1002")), Unclear: `read the permissions "?": they name no owner`, SDDL: "?"}),
+		},
+		Elsewhere: []photopush.ElsewhereRecord{value(`\\far\share\x.jpg`, photopush.ElsewhereShare), value(`C:\Temp\x.jpg`, photopush.ElsewhereLocal), unknown},
+	}
+}
+
 func each(all []photopush.Status) iter.Seq2[photopush.Status, error] {
 	return func(yield func(photopush.Status, error) bool) {
 		for _, s := range all {
@@ -120,9 +179,10 @@ func TestGolden(t *testing.T) {
 		{"stale.csv", false, func(r *Report, b *bytes.Buffer) error { return r.CSV(b) }},
 		{"stale.json", false, func(r *Report, b *bytes.Buffer) error { return r.JSON(b) }},
 		{"all.csv", true, func(r *Report, b *bytes.Buffer) error { return r.CSV(b) }},
+		{"all.txt", true, func(r *Report, b *bytes.Buffer) error { return r.Text(b, 0) }},
 	} {
 		t.Run(test.file, func(t *testing.T) {
-			r, err := Make(each(material()), Options{All: test.all, Now: now})
+			r, err := Make(found(), Options{All: test.all, Now: now})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +208,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestEveryStateOccurs(t *testing.T) {
-	r, err := Make(each(material()), Options{All: true, Now: now})
+	r, err := Make(found(), Options{All: true, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,14 +217,30 @@ func TestEveryStateOccurs(t *testing.T) {
 			t.Errorf("the material has no row with the state %q", s)
 		}
 	}
-	if len(r.Rows) != len(material()) {
+	if len(r.Rows) != len(material())+len(taken()) {
 		t.Errorf("%d rows of %d", len(r.Rows), len(material()))
+	}
+}
+
+func TestEveryStateIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/report.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range States() {
+		mark := ""
+		if (Row{State: s, Workstation: "w"}).stale() {
+			mark = "· "
+		}
+		if !strings.Contains(string(page), "\n| "+mark+string(s)+" | ") {
+			t.Errorf("docs/report.md has no line for %q, or marks it wrongly", s)
+		}
 	}
 }
 
 // Every line but the summary fits, down to a width where only the columns that are never left out remain.
 func TestTextFits(t *testing.T) {
-	r, err := Make(each(material()), Options{Now: now})
+	r, err := Make(found(), Options{All: true, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +264,7 @@ func TestTextFits(t *testing.T) {
 }
 
 func TestNothingToReport(t *testing.T) {
-	r, err := Make(each(material()[:1]), Options{Now: now})
+	r, err := Make(Material{Statuses: each(material()[:1])}, Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,14 +276,14 @@ func TestNothingToReport(t *testing.T) {
 		t.Errorf("got %q, want %q", b.String(), want)
 	}
 	b.Reset()
-	if err := r.JSON(&b); err != nil || !strings.Contains(b.String(), `"rows": []`) {
+	if err := r.JSON(&b); err != nil || !strings.Contains(b.String(), `"findings": []`) {
 		t.Errorf("no rows are no empty array: %v\n%s", err, b.String())
 	}
 }
 
 func TestMakePassesOnErrors(t *testing.T) {
 	broken := errors.New("broken")
-	_, err := Make(func(yield func(photopush.Status, error) bool) { yield(photopush.Status{}, broken) }, Options{})
+	_, err := Make(Material{Statuses: func(yield func(photopush.Status, error) bool) { yield(photopush.Status{}, broken) }}, Options{})
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
@@ -223,7 +299,7 @@ func (f *fullDisk) Write(b []byte) (int, error) {
 }
 
 func TestWriteErrors(t *testing.T) {
-	r, err := Make(each(material()), Options{Now: now})
+	r, err := Make(Material{Statuses: each(material())}, Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +349,7 @@ func FuzzCSV(f *testing.F) {
 		s.User = user("u1002", display)
 		s.User.AccountName = account
 		s.Pair.Reason, s.Pair.Detail = photopush.Denied, detail
-		r, err := Make(each([]photopush.Status{s}), Options{Now: now})
+		r, err := Make(Material{Statuses: each([]photopush.Status{s})}, Options{Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,20 +11,27 @@ type State string
 
 const (
 	InStep       State = "in step"          // what should be there was read back
-	Outdated     State = "outdated picture" // an earlier picture of ours is there
+	Outdated     State = "outdated picture" // an earlier picture of ours is there, or a part of one
+	Overwritten  State = "overwritten"      // somebody else has replaced ours; the next visit puts it back
 	NeverApplied State = "never applied"    // none of ours is there yet
+	NotRemoved   State = "not removed yet"  // none of ours should be there any more
 	Offline      State = "offline"          // out of step, and the workstation does not answer
 	Waiting      State = "waiting"          // being visited now, or something passing is in the way
 	Blocked      State = "blocked"          // somebody must act first; the reason says what
 	NoPhoto      State = "no photo"         // nothing to be put there
 	BadPhoto     State = "bad photo"        // the photo in the directory cannot be used
+	Removed      State = "removed"          // ours was read back as gone, for the reason that is given
+	TakenAway    State = "taken away"       // by an administrator, until he gives it back
+	Kept         State = "picture kept"     // ours stays, though the user is not cared for any more
+	OwnPicture   State = "own picture"      // the user has replaced ours, and keeps his own (mode seed)
 	LeftAlone    State = "left alone"       // out of scope: not ours to change
 	NeverSeen    State = "never seen"       // a workstation that never answered; a user who was met on none
 )
 
 // States lists them as a summary does: what is well first.
 func States() []State {
-	return []State{InStep, Outdated, NeverApplied, Waiting, Offline, Blocked, NoPhoto, BadPhoto, NeverSeen, LeftAlone}
+	return []State{InStep, Outdated, Overwritten, NeverApplied, NotRemoved, Waiting, Offline, Blocked, NoPhoto, BadPhoto, NeverSeen, Removed, TakenAway, Kept,
+		OwnPicture, LeftAlone}
 }
 
 // passing are the reasons that need nobody to act.
@@ -41,7 +48,10 @@ func judge(s photopush.Status, now time.Time) (State, photopush.Reason, string, 
 	case s.Pair.User == "" && s.User == nil:
 		return judgeWorkstation(s.Workstation, now)
 	case s.Pair.Want == photopush.Leave:
-		return leftState(s.Pair.Reason), s.Pair.Reason, s.Pair.Detail, s.Pair.Since
+		return judgeLeft(s), s.Pair.Reason, s.Pair.Detail, s.Pair.Since
+	case s.Pair.Want == photopush.Absent && s.Pair.InStep():
+		state, since := judgeAbsent(s)
+		return state, s.Pair.Reason, s.Pair.Detail, since
 	case s.Pair.Want != "" && s.Pair.InStep():
 		return InStep, "", "", time.Time{}
 	}
@@ -71,6 +81,39 @@ func judgeWorkstation(w *photopush.WorkstationRecord, now time.Time) (State, pho
 	return InStep, "", "", time.Time{}
 }
 
+// judgeLeft: nothing is changed there.
+func judgeLeft(s photopush.Status) State {
+	reason, u := s.Pair.Reason, s.User
+	leaver := u != nil && (reason == photopush.NoPhoto || reason == photopush.OutOfScope && (!u.Enabled || !u.GoneSince.IsZero()))
+	switch {
+	case reason == photopush.Overwritten:
+		return OwnPicture
+	case leaver && photopush.Ours(s.Pair.Have):
+		return Kept
+	}
+	return leftState(reason)
+}
+
+// judgeAbsent: nothing of ours is there, as it should be. It counts as removed only where something of ours was.
+func judgeAbsent(s photopush.Status) (State, time.Time) {
+	held := heldSince(s)
+	switch {
+	case !held.IsZero():
+		return TakenAway, held
+	case !s.History.RemovedAt.IsZero():
+		return Removed, s.History.RemovedAt
+	}
+	return leftState(s.Pair.Reason), time.Time{}
+}
+
+// heldSince is since when an administrator holds the picture back, here or everywhere.
+func heldSince(s photopush.Status) time.Time {
+	if s.User != nil && !s.User.Held.IsZero() {
+		return s.User.Held
+	}
+	return s.Pair.Held
+}
+
 // judgePair: the pair is out of step, for a reason of its own or for its workstation's.
 func judgePair(s photopush.Status, now time.Time) (State, photopush.Reason, string, time.Time) {
 	w, p := s.Workstation, s.Pair
@@ -79,7 +122,8 @@ func judgePair(s photopush.Status, now time.Time) (State, photopush.Reason, stri
 		since = w.FirstFailed
 	}
 	reason, detail := w.Reason, w.Detail
-	if reason == "" || p.Reason != "" && !away[reason] {
+	wanted := p.Want == photopush.Absent && (p.Reason == photopush.OutOfScope || p.Reason == photopush.NoPhoto) // why it is, not what is in the way
+	if reason == "" && !wanted || p.Reason != "" && !away[reason] && !wanted {
 		reason, detail = p.Reason, p.Detail
 	}
 	switch {
@@ -89,10 +133,30 @@ func judgePair(s photopush.Status, now time.Time) (State, photopush.Reason, stri
 		return reasonState(reason), reason, detail, since
 	case p.Want == "":
 		return Waiting, "", "", since
-	case p.Have == "":
-		return NeverApplied, "", "", since
+	case p.Want == photopush.Absent:
+		return NotRemoved, p.Reason, p.Detail, since
 	}
-	return Outdated, "", "", since
+	return haveState(p.Have), haveReason(p.Have), "", since
+}
+
+// haveState is how a pair stands that nothing is known to be in the way of.
+func haveState(have string) State {
+	switch have {
+	case photopush.HaveNothing, photopush.HaveOther:
+		return NeverApplied
+	case photopush.HaveOverwritten:
+		return Overwritten
+	case photopush.HaveUnknown:
+		return Waiting
+	}
+	return Outdated
+}
+
+func haveReason(have string) photopush.Reason {
+	if have == photopush.HaveOverwritten {
+		return photopush.Overwritten
+	}
+	return ""
 }
 
 func reasonState(r photopush.Reason) State {
@@ -117,12 +181,14 @@ func leftState(r photopush.Reason) State {
 	return Blocked
 }
 
-// stale tells whether somebody lacks the picture he should have, or a workstation was never seen. A user without photo is one where he works; who was met on no
+// stale tells whether somebody lacks the picture he should have, or still has one that he should not have, or a workstation was never seen. A user without photo is one where he works; who was met on no
 // workstation misses nothing yet, unless his photo must be replaced.
 func (r Row) stale() bool {
 	switch r.State {
-	case InStep, LeftAlone:
+	case InStep, LeftAlone, Removed, TakenAway, OwnPicture:
 		return false
+	case Kept:
+		return r.Reason == photopush.NoPhoto
 	case NoPhoto, NeverSeen:
 		return r.Workstation != ""
 	}

@@ -29,22 +29,23 @@ type column struct {
 }
 
 // expendable are the columns up to this drop: they go before others are wrapped to their least.
-const expendable = 4
+const expendable = 5
 
 var columns = []column{
 	{"Workstation", func(r Row, _ time.Time) string { return r.Workstation }, 0, 0},
 	{"OS", func(r Row, _ time.Time) string { return r.OS }, 22, 2},
 	{"OU", func(r Row, _ time.Time) string { return path(r.OU) }, 14, 3},
 	{"User", func(r Row, _ time.Time) string { return person(r) }, 20, 0},
-	{"State", func(r Row, _ time.Time) string { return string(r.State) }, 9, 0},
-	{"Since", func(r Row, now time.Time) string { return relative(r.Since, now) }, 0, 6},
+	{"State", func(r Row, _ time.Time) string { return string(r.State) }, 11, 0},
+	{"Since", func(r Row, now time.Time) string { return relative(r.Since, now) }, 0, 7},
 	{"Why", func(r Row, _ time.Time) string { return why(r) }, 20, 0},
+	{"Overwritten", func(r Row, now time.Time) string { return overwritten(r, now) }, 11, 5},
 	{"Last contact", func(r Row, now time.Time) string { return relative(r.LastContact, now) }, 0, 4},
 	{"Last success", func(r Row, now time.Time) string { return relative(r.LastSuccess, now) }, 0, 1},
-	{"Next try", func(r Row, now time.Time) string { return relative(r.NextTry, now) }, 0, 5},
+	{"Next try", func(r Row, now time.Time) string { return relative(r.NextTry, now) }, 0, 6},
 }
 
-// Text writes a table for people, what the reasons mean, and the summary. The table is at most width columns wide where that can be: cells are wrapped, and the
+// Text writes a table for people, what the reasons mean, what else was found, and the summary. The table is at most width columns wide where that can be: cells are wrapped, and the
 // columns that matter least left out. 0 is no limit.
 func (r *Report) Text(w io.Writer, width int) error {
 	var b strings.Builder
@@ -53,6 +54,9 @@ func (r *Report) Text(w io.Writer, width int) error {
 	}
 	for _, reason := range r.reasons() {
 		b.WriteString(wrap(string(reason)+": "+reason.Sentence(), width) + "\n\n")
+	}
+	for _, note := range r.notes() {
+		b.WriteString(wrap(note, width) + "\n\n")
 	}
 	b.WriteString(r.Summary.String() + "\n")
 	_, err := io.WriteString(w, trimLines(b.String()))
@@ -190,6 +194,17 @@ func why(r Row) string {
 		return r.Detail
 	}
 	return string(r.Reason) + ": " + r.Detail
+}
+
+// overwritten is how often, and when that was seen last: 3 times, 2 h ago.
+func overwritten(r Row, now time.Time) string {
+	switch r.Overwritten {
+	case 0:
+		return ""
+	case 1:
+		return "once, " + relative(r.OverwrittenAt, now)
+	}
+	return fmt.Sprintf("%d times, %s", r.Overwritten, relative(r.OverwrittenAt, now))
 }
 
 // path is the units of a distinguished name, outermost first: Sales/Laptops.

@@ -170,7 +170,7 @@ func (d *demo) newPhoto(ctx context.Context) (*jobs.Tally, error) {
 
 // table prints what is stale.
 func (d *demo) table(ctx context.Context) error {
-	r, err := report.Make(d.parts.store.Statuses(ctx), report.Options{Now: time.Now()})
+	r, err := report.Make(report.Material{Statuses: d.parts.store.Statuses(ctx)}, report.Options{Now: time.Now()})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/photopush/photopush/report"
+	"github.com/photopush/photopush/store"
 )
 
 type staleCommand struct {
@@ -28,7 +29,11 @@ func (c *staleCommand) Run(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	r, err := report.Make(p.store.Statuses(ctx), report.Options{All: c.All, Now: time.Now()})
+	m, err := material(ctx, p.store)
+	if err != nil {
+		return err
+	}
+	r, err := report.Make(m, report.Options{All: c.All, Now: time.Now()})
 	if err != nil {
 		return err
 	}
@@ -39,6 +44,16 @@ func (c *staleCommand) Run(ctx context.Context, a *app) (err error) {
 		return r.JSON(a.Stdout)
 	}
 	return r.Text(a.Stdout, width(a))
+}
+
+// material is what a report is made of.
+func material(ctx context.Context, s *store.Store) (m report.Material, err error) {
+	m.Statuses = s.Statuses(ctx)
+	if m.Findings, err = s.Findings(ctx); err != nil {
+		return m, err
+	}
+	m.Elsewhere, err = s.Elsewhere(ctx)
+	return m, err
 }
 
 // width is that of the terminal the result goes to; 0 for none.
