@@ -55,10 +55,16 @@ func TestLeavers(t *testing.T) {
 				people := d.users
 				c.mustPass()
 				back := leave(d)
+				removed := 0
 				for range 2 {
-					if _, err := c.pass(true); err != nil {
+					tally, err := c.pass(true)
+					if err != nil {
 						t.Fatal(err)
 					}
+					removed += tally.Removed
+				}
+				if removed != 1 {
+					t.Errorf("%d are counted as removed", removed)
 				}
 				w := d.workstations[0]
 				p := c.stored(w, people[0].SID)
@@ -135,7 +141,9 @@ func TestSeed(t *testing.T) {
 			t.Errorf("his own from the beginning: %+v", p)
 		}
 		own(1)
-		pass()
+		if tally, err := c.pass(true); err != nil || tally.Replaced != 1 || tally.Skipped[photopush.Overwritten] != 1 {
+			t.Errorf("%v: %+v", err, tally)
+		}
 		if p := c.stored(d.workstations[1], d.users[1].SID); p.Want != photopush.Leave || p.Reason != photopush.Overwritten || p.Have != photopush.HaveOverwritten {
 			t.Errorf("his own later: %+v", p)
 		}

@@ -49,6 +49,8 @@ func (j *Jobs) Pass(ctx context.Context, r PassRequest) error {
 type Tally struct {
 	Visited    int                      // workstations that answered
 	Pushed     int                      // picture sets put there and read back
+	Removed    int                      // pictures of ours that are gone, as was wanted and read back
+	Replaced   int                      // pictures of ours that somebody else had replaced
 	InStep     int                      // pairs that needed nothing
 	Skipped    map[photopush.Reason]int // pairs left alone, by reason
 	Failed     map[photopush.Reason]int // pairs that could not be brought into step; a workstation that fails as a whole counts once
@@ -72,6 +74,7 @@ func (t *Tally) Add(w photopush.Workstation, o photopush.Outcome) {
 	if o.Contacted {
 		t.Visited++
 	}
+	t.Replaced += len(o.Overwritten)
 	failed := 0
 	for _, p := range o.Pairs {
 		switch {
@@ -79,6 +82,8 @@ func (t *Tally) Add(w photopush.Workstation, o photopush.Outcome) {
 			count(&t.Skipped, p.Reason)
 		case p.InStep() && slices.Contains(o.Pushed, p.User):
 			t.Pushed++
+		case p.InStep() && slices.Contains(o.Removed, p.User):
+			t.Removed++
 		case p.InStep():
 			t.InStep++
 		default:

@@ -71,6 +71,8 @@ func (c *syncCommand) print(w io.Writer, t *jobs.Tally) error {
 type syncResult struct {
 	Visited    int                      `json:"visited"`  // workstations that answered
 	Pushed     int                      `json:"pushed"`   // pictures put on a workstation and read back
+	Removed    int                      `json:"removed"`  // pictures of leavers, or that an administrator took away, read back as gone
+	Replaced   int                      `json:"replaced"` // pictures that somebody else had replaced since the last look
 	InStep     int                      `json:"in_step"`  // pictures on visited workstations that needed nothing
 	Skipped    map[photopush.Reason]int `json:"skipped"`  // pairs of user and workstation left alone, by reason
 	Failed     map[photopush.Reason]int `json:"failed"`   // by reason
@@ -87,7 +89,7 @@ type unfinished struct {
 }
 
 func newSyncResult(t *jobs.Tally) syncResult {
-	r := syncResult{Visited: t.Visited, Pushed: t.Pushed, InStep: t.InStep, Skipped: notNil(t.Skipped), Failed: notNil(t.Failed), Offline: []string{}, Unfinished: []unfinished{}}
+	r := syncResult{Visited: t.Visited, Pushed: t.Pushed, Removed: t.Removed, Replaced: t.Replaced, InStep: t.InStep, Skipped: notNil(t.Skipped), Failed: notNil(t.Failed), Offline: []string{}, Unfinished: []unfinished{}}
 	for _, w := range t.Offline {
 		r.Offline = append(r.Offline, w.Host)
 	}
@@ -119,6 +121,12 @@ func printTally(w io.Writer, t *jobs.Tally) error {
 	r := newSyncResult(t)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s visited: %s pushed, %d in step already.\n", count(r.Visited, "workstation"), count(r.Pushed, "picture"), r.InStep)
+	if r.Removed > 0 {
+		fmt.Fprintf(&b, "Taken away: %s.\n", count(r.Removed, "picture"))
+	}
+	if r.Replaced > 0 {
+		fmt.Fprintf(&b, "Replaced by others since the last look: %s; `photopush stale --all` tells whose, and by what.\n", count(r.Replaced, "picture"))
+	}
 	if len(r.Skipped) > 0 {
 		fmt.Fprintf(&b, "Left alone: %s.\n", byReason(r.Skipped))
 	}
