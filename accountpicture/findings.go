@@ -8,20 +8,6 @@ import (
 	"github.com/photopush/photopush"
 )
 
-// A Finding is a permission on the keys of account pictures that lets ordinary users write: the trace of a recipe that gave them Full
-// Control, so that a script in their name could set pictures. Whoever has it can set or delete anybody's picture there, or plant a link.
-type Finding struct {
-	Key       string // KeyUsers, or the SID of the user whose key it is
-	Trustee   string // a SID; DU for Domain Users where Windows does not say of which domain; the owner's
-	Name      string // of the trustee, as people know it; else the SID
-	May       string // what it may do, in words
-	Owner     bool   // it owns the key: owners may always change the permissions
-	Inherited bool   // the entry comes from KeyUsers, and is mended there
-	Below     bool   // keys below inherit the entry
-	Unclear   string // why the permissions cannot be judged; then Trustee, Name and May are empty
-	SDDL      string // owner and DACL of the key, as the workstation gives them
-}
-
 // insiders may write: SYSTEM, Administrators, TrustedInstaller. The script leaves their entries alone.
 var insiders = []string{"S-1-5-18", "S-1-5-32-544", "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"}
 
@@ -42,7 +28,7 @@ var everybody = map[string]string{
 
 // Findings are the keys that ordinary users may write, KeyUsers first, then those of users by SID. Asked of an inventory that was taken after
 // a repair, they are what is left: what a group policy sets again, and what no repair can mend (Unclear, no DACL at all).
-func Findings(inv *photopush.Inventory) []Finding {
+func Findings(inv *photopush.Inventory) []photopush.Finding {
 	all := judge(KeyUsers, inv.UsersACL)
 	for _, a := range inv.Accounts {
 		all = append(all, judge(string(a.SID), a.ACL)...)
@@ -51,27 +37,27 @@ func Findings(inv *photopush.Inventory) []Finding {
 }
 
 // judge gives the findings of one key; none where it is missing or could not be read, which the workstation tells as an empty text.
-func judge(key, sddl string) []Finding {
+func judge(key, sddl string) []photopush.Finding {
 	if sddl == "" {
 		return nil
 	}
 	acl, err := ParseSDDL(sddl)
 	if err != nil {
-		return []Finding{{Key: key, Unclear: err.Error(), SDDL: sddl}}
+		return []photopush.Finding{{Key: key, Unclear: err.Error(), SDDL: sddl}}
 	}
-	var all []Finding
+	var all []photopush.Finding
 	if !insider(acl.Owner) {
-		all = append(all, Finding{Key: key, Trustee: acl.Owner, Name: trusteeName(acl.Owner), Owner: true, May: "change its permissions, as its owner", SDDL: sddl})
+		all = append(all, photopush.Finding{Key: key, Trustee: acl.Owner, Name: trusteeName(acl.Owner), Owner: true, May: "change its permissions, as its owner", SDDL: sddl})
 	}
 	if acl.Open {
-		all = append(all, Finding{Key: key, Trustee: "S-1-1-0", Name: everybody["S-1-1-0"], May: "full control", Below: key == KeyUsers, SDDL: sddl})
+		all = append(all, photopush.Finding{Key: key, Trustee: "S-1-1-0", Name: everybody["S-1-1-0"], May: "full control", Below: key == KeyUsers, SDDL: sddl})
 	}
 	for _, e := range acl.Entries {
 		below := key == KeyUsers && e.Container
 		if _, named := ordinary(key, e.Trustee); !named || !e.writes() || e.InheritOnly && !below {
 			continue
 		}
-		f := Finding{Key: key, Trustee: e.Trustee, Name: trusteeName(e.Trustee), May: rightsInWords(e.Mask), Inherited: e.Inherited, Below: below, SDDL: sddl}
+		f := photopush.Finding{Key: key, Trustee: e.Trustee, Name: trusteeName(e.Trustee), May: rightsInWords(e.Mask), Inherited: e.Inherited, Below: below, SDDL: sddl}
 		if !slices.Contains(all, f) {
 			all = append(all, f)
 		}
@@ -146,8 +132,8 @@ func placeholder(trustee string) bool {
 	return slices.Contains([]string{"S-1-3-0", "S-1-3-1", "S-1-3-4", "DA", "EA"}, trustee)
 }
 
-// String is a finding in a line of a report.
-func (f Finding) String() string {
+// InWords is a finding in one line.
+func InWords(f photopush.Finding) string {
 	key := keyPath(f.Key)
 	if f.Unclear != "" {
 		return fmt.Sprintf("the permissions of %s cannot be judged: %s", key, f.Unclear)

@@ -78,7 +78,7 @@ func TestFindings(t *testing.T) {
 			inv := withACLs(test.users, test.own)
 			var got []string
 			for _, f := range Findings(inv) {
-				got = append(got, f.String())
+				got = append(got, InWords(f))
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
@@ -113,30 +113,30 @@ func TestFindings(t *testing.T) {
 func TestElsewhere(t *testing.T) {
 	inv := emptyInventory()
 	windows, ours := `C:\Users\Public\AccountPictures\`+string(user1)+`\`, folder(inv, user1)+`\`
-	for data, want := range map[string]OutsideKind{
+	for data, want := range map[string]photopush.ElsewhereKind{
 		"":                                 "",
 		windows + `{1}-Image96.jpg`:        "",
 		strings.ToUpper(windows) + `x.jpg`: "",
 		ours + someFile:                    "",
-		windows + `..\x.jpg`:               OutsideLocal,
-		windows + `x.jpg:y`:                OutsideLocal,
-		ours + `../x.jpg`:                  OutsideLocal,
-		strings.Replace(windows, "01", "02", 1) + `x.jpg`: OutsideLocal,
-		`D:\IT\x.jpg`:             OutsideLocal,
-		`%PUBLIC%\x.jpg`:          OutsideLocal,
-		`x.jpg`:                   OutsideLocal,
-		`\\evil\share\x.jpg`:      OutsideShare,
-		`//evil@ssl/x.jpg`:        OutsideShare,
-		`\\?\unc\evil\x.jpg`:      OutsideShare,
-		`\\?\GLOBALROOT\Device\x`: OutsideDevice,
-		`\\.\pipe\x`:              OutsideDevice,
-		`//./C:/x.jpg`:            OutsideDevice,
-		`\??\C:\x.jpg`:            OutsideDevice,
+		windows + `..\x.jpg`:               photopush.ElsewhereLocal,
+		windows + `x.jpg:y`:                photopush.ElsewhereLocal,
+		ours + `../x.jpg`:                  photopush.ElsewhereLocal,
+		strings.Replace(windows, "01", "02", 1) + `x.jpg`: photopush.ElsewhereLocal,
+		`D:\IT\x.jpg`:             photopush.ElsewhereLocal,
+		`%PUBLIC%\x.jpg`:          photopush.ElsewhereLocal,
+		`x.jpg`:                   photopush.ElsewhereLocal,
+		`\\evil\share\x.jpg`:      photopush.ElsewhereShare,
+		`//evil@ssl/x.jpg`:        photopush.ElsewhereShare,
+		`\\?\unc\evil\x.jpg`:      photopush.ElsewhereShare,
+		`\\?\GLOBALROOT\Device\x`: photopush.ElsewhereDevice,
+		`\\.\pipe\x`:              photopush.ElsewhereDevice,
+		`//./C:/x.jpg`:            photopush.ElsewhereDevice,
+		`\??\C:\x.jpg`:            photopush.ElsewhereDevice,
 	} {
 		inv.Accounts = []photopush.Account{{SID: user1, Values: []photopush.Value{{Name: "Image96", Kind: "sz", Data: data}}}}
-		var wanted []Outside
+		var wanted []photopush.Elsewhere
 		if want != "" {
-			wanted = []Outside{{user1, inv.Accounts[0].Values[0], want}}
+			wanted = []photopush.Elsewhere{{User: user1, Value: inv.Accounts[0].Values[0], Kind: want}}
 		}
 		if got := Elsewhere(inv); !slices.Equal(got, wanted) {
 			t.Errorf("%s: %v, want %q", data, got, want)

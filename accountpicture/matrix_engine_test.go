@@ -3,6 +3,7 @@
 package accountpicture_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,25 +25,40 @@ type benchEngine struct {
 	engine
 }
 
-func (f fault) action() string {
-	if f.kills {
+// hit is what happens at the call: PowerShell.
+func (f fault) hit() string {
+	switch {
+	case f.where == middle:
+		return "[IO.File]::WriteAllBytes($args[0], [byte[]] $args[1][0..($args[1].Length / 2)]); [Environment]::Exit(9)"
+	case f.kills:
 		return "[Environment]::Exit(9)"
 	}
 	return "throw [UnauthorizedAccessException]::new('a fault')" // 0x80070005
 }
 
-// text is a function that does what the effect does, and at its n-th call something else before or after that.
-func (f fault) text() string {
-	action := f.action()
-	if f.where == middle {
-		action = "[IO.File]::WriteAllBytes($args[0], [byte[]] $args[1][0..($args[1].Length / 2)]); " + action
+// alone is the case of a run that has no others.
+const alone = -1
+
+// overridesOf are functions that do what the effects do, and in the cases that have a fault at the call something else before or after it.
+func overridesOf(faults map[int]fault) string {
+	first, last := map[string]string{}, map[string]string{}
+	for n, f := range faults {
+		line := fmt.Sprintf("  if ($run['calls %s'] -eq %d) { %s }\n", f.effect, f.call, f.hit())
+		if n != alone {
+			line = strings.Replace(line, "(", fmt.Sprintf("($case -eq %d -and ", n), 1)
+		}
+		first[f.effect] += "" // named
+		if f.where == after {
+			last[f.effect] += line
+		} else {
+			first[f.effect] += line
+		}
 	}
-	hit := fmt.Sprintf("  if ($run['calls'] -eq %d) { %s }\n", f.call, action)
-	first, last := hit, ""
-	if f.where == after {
-		first, last = "", hit
+	text := ""
+	for effect := range first {
+		text += fmt.Sprintf("function %[1]s {\n  $run['calls %[1]s'] = 1 + $run['calls %[1]s']\n%[2]s  Shipped-%[1]s @args\n%[3]s}\n", effect, first[effect], last[effect])
 	}
-	return fmt.Sprintf("function %s {\n  $run['calls'] = 1 + $run['calls']\n%s  Shipped-%s @args\n%s}\n", f.effect, first, f.effect, last)
+	return text
 }
 
 func (e benchEngine) execute(t *testing.T, verbs []accountpicture.Verb, f *fault) (answers []accountpicture.Answer, ended bool) {
@@ -50,11 +66,7 @@ func (e benchEngine) execute(t *testing.T, verbs []accountpicture.Verb, f *fault
 	if f == nil {
 		return e.verbs(t, verbs), false
 	}
-	input, err := accountpicture.Encode(verbs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := e.Run(t.Context(), winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: input, Overrides: []string{e.Override(t, f.text())}})
+	out, err := e.Run(t.Context(), winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: encode(t, verbs), Overrides: []string{e.Override(t, overridesOf(map[int]fault{alone: *f}))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +78,15 @@ func (e benchEngine) execute(t *testing.T, verbs []accountpicture.Verb, f *fault
 		t.Fatalf("%v, exit code %d: %s%s", err, out.ExitCode, out.Stdout, out.Stderr)
 	}
 	return answers, false
+}
+
+func encode(t *testing.T, verbs []accountpicture.Verb) []byte {
+	t.Helper()
+	input, err := accountpicture.Encode(verbs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return input
 }
 
 // condition reads values with a program that is not ours, and files from outside. Descriptors it takes from an inventory.
@@ -126,7 +147,10 @@ func TestMatrixOnEngine(t *testing.T) {
 	}
 	t.Run("workstations", func(t *testing.T) {
 		for lane := range benches {
-			share := faults[len(faults)*lane/benches : len(faults)*(lane+1)/benches]
+			var share []fault // every other one: both have some of each
+			for i := lane; i < len(faults); i += benches {
+				share = append(share, faults[i])
+			}
 			t.Run(fmt.Sprint(lane), func(t *testing.T) {
 				t.Parallel()
 				benchEngine{engine: newEngine(t)}.matrix(t, share)
@@ -138,30 +162,124 @@ func TestMatrixOnEngine(t *testing.T) {
 	}
 }
 
-// matrix breaks a plan for each fault, with users of its own, and mends all at the end.
+// matrix breaks a plan for each fault, with users of its own, and mends all at the end. What one case leaves the others do not touch, but for journals, which
+// every run undoes.
 func (e benchEngine) matrix(t *testing.T, faults []fault) {
 	e.seed(t, start(len(faults)))
 	inv := inventory(t, e)
+	e.breakAll(t, inv, faults, 0)
+	var second []int // cases that break in the second run of their plan
 	for n, f := range faults {
-		t.Run(f.String(), func(t *testing.T) {
-			j := journalFile(caseUser(n, journalUser))
-			if err := os.WriteFile(e.HostPath(j.Path), j.Content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			breakPlan(t, e, interrupted(inv, caseUser(n, journalUser)), n, f)
-			e.condition(t).checkIntact(t, n)
-		})
+		if f.batch == 1 {
+			second = append(second, n)
+		}
 	}
-	var cases []int
+	if len(second) > 0 {
+		verbs, err := plan(inv, second...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answers := e.verbs(t, accountpicture.Batches(verbs)[0]); !answers[len(answers)-1].OK {
+			t.Fatalf("the first run of plans: %+v", answers[len(answers)-1])
+		}
+		e.breakAll(t, inventory(t, e), faults, 1)
+	}
+
+	now := e.condition(t)
+	for n, f := range faults {
+		t.Run("after "+f.String(), func(t *testing.T) { now.checkIntact(t, n) })
+	}
+	cases := make([]int, len(faults))
 	for n := range faults {
-		cases = append(cases, n)
+		cases[n] = n
 	}
 	mend(t, e, cases...)
-	end := inventory(t, e)
-	all := e.condition(t).withDescriptors(end)
+	end := e.condition(t).withDescriptors(inventory(t, e))
 	for n, f := range faults {
-		t.Run("after "+f.String(), func(t *testing.T) { all.checkWanted(t, n) })
+		t.Run("in the end, after "+f.String(), func(t *testing.T) { end.checkWanted(t, n) })
 	}
+}
+
+// breakAll breaks that run of the plans: those that fail one after the other in one process, those that end in a process each.
+func (e benchEngine) breakAll(t *testing.T, inv *photopush.Inventory, faults []fault, batch int) {
+	t.Helper()
+	var stdin []byte
+	throws := map[int]fault{}
+	var cases []int // of throws, in their order
+	var verbs [][]accountpicture.Verb
+	for n, f := range faults {
+		if f.batch != batch {
+			continue
+		}
+		todo := e.brokenRun(t, inv, n, batch)
+		if f.kills {
+			t.Run(f.String(), func(t *testing.T) {
+				if err := e.journal(n, batch); err != nil {
+					t.Fatal(err)
+				}
+				answers, ended := e.execute(t, todo, &f)
+				f.check(t, answers, ended, len(todo))
+			})
+			continue
+		}
+		text, input, _ := strings.Cut(string(encode(t, todo)), "#end-of-script\n")
+		if stdin == nil {
+			stdin = []byte(text + "#end-of-script\n")
+		}
+		stdin = append(stdin, "keep\n"...)
+		if j := journalFile(caseUser(n, journalUser)); batch == 0 {
+			stdin = append(stdin, "file\t"+j.Path+"\t"+base64.StdEncoding.EncodeToString(j.Content)+"\n"...)
+		}
+		for line := range strings.Lines(input) {
+			stdin = append(stdin, "input\t"+line...)
+		}
+		stdin = append(stdin, "run\n"...)
+		throws[len(cases)] = f
+		cases, verbs = append(cases, n), append(verbs, todo)
+	}
+	if len(cases) == 0 {
+		return
+	}
+	out, err := e.Run(t.Context(), winelab.Run{CommandLine: e.benchCommand(t), Stdin: stdin, Overrides: []string{e.Override(t, overridesOf(throws))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := readBench(t, string(out.Stdout))
+	for i := range cases {
+		f := throws[i]
+		t.Run(f.String(), func(t *testing.T) {
+			if i >= len(done) {
+				t.Fatalf("no answer, exit code %d: %s", out.ExitCode, out.Stderr)
+			}
+			answers, err := accountpicture.ParseAnswer([]byte(done[i].answer))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.check(t, answers, false, len(verbs[i]))
+		})
+	}
+}
+
+// brokenRun are the verbs of the run that is broken: the first of the plan as it is now.
+func (e benchEngine) brokenRun(t *testing.T, inv *photopush.Inventory, n, batch int) []accountpicture.Verb {
+	t.Helper()
+	if batch == 0 {
+		inv = interrupted(inv, caseUser(n, journalUser))
+	}
+	verbs, err := plan(inv, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return accountpicture.Batches(verbs)[0]
+}
+
+// journal leaves one behind, as a run that was ended would.
+func (e benchEngine) journal(n, batch int) error {
+	if batch != 0 {
+		return nil
+	}
+	j := journalFile(caseUser(n, journalUser))
+	return os.WriteFile(e.HostPath(j.Path), j.Content, 0o600)
 }
 
 // interrupted is an inventory of a workstation where a run was ended on the key of a user.

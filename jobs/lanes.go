@@ -261,11 +261,15 @@ func (j *Jobs) contact(ctx context.Context, task photopush.Visit) (o photopush.O
 	}()
 	d := j.domain(task.Workstation.Domain)
 	if d == nil {
-		return fail(photopush.OutOfScope, fmt.Errorf("domain %s is not configured", task.Workstation.Domain))
+		return fail(photopush.OutOfScope, notConfigured(task.Workstation))
 	}
 	ctx, cancel := context.WithTimeout(ctx, j.Config.VisitDeadline)
 	defer cancel()
 	return j.visitor(ctx, d, task).Visit(ctx, task)
+}
+
+func notConfigured(w photopush.Workstation) error {
+	return fmt.Errorf("domain %s is not configured", w.Domain)
 }
 
 // visitor makes visits of one domain. Where only is told what would be done, what was held does not count: to ask is to want it.

@@ -134,23 +134,13 @@ func (j *Jobs) planOne(ctx context.Context, w photopush.Workstation, user photop
 
 // pushAll visits the targets side by side.
 func (j *Jobs) pushAll(ctx context.Context, user photopush.UserRecord, targets []photopush.Workstation, request PushRequest, tell func(PushResult)) {
-	var group sync.WaitGroup
 	var one sync.Mutex
-	lanes := make(chan struct{}, j.Config.Visits)
-	for _, w := range targets {
-		lanes <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
-		group.Go(func() {
-			defer func() { <-lanes }()
-			r := j.pushOne(ctx, user, w, request, &one)
-			one.Lock()
-			defer one.Unlock()
-			tell(r)
-		})
-	}
-	group.Wait()
+	j.each(ctx, targets, func(w photopush.Workstation) {
+		r := j.pushOne(ctx, user, w, request, &one)
+		one.Lock()
+		defer one.Unlock()
+		tell(r)
+	})
 }
 
 // pushOne waits for its turn at the workstation, visits it and stores the outcome. Where there is nothing to push it visits nobody.

@@ -37,6 +37,10 @@ type Store interface {
 	// Hold notes that an administrator wants no picture of ours for a user, on some workstations or, with nil, anywhere; or that he wants it back.
 	Hold(ctx context.Context, user photopush.SID, only []photopush.GUID, held bool) error
 
+	// Findings are the permissions that let users write, of the last inventories; KeepSDDL stores what they are before they are mended.
+	Findings(ctx context.Context) ([]photopush.FindingRecord, error)
+	KeepSDDL(ctx context.Context, workstation photopush.GUID, found []photopush.Finding) error
+
 	Claim(ctx context.Context, r photopush.ClaimRequest) ([]photopush.Claim, error)
 	// ClaimOne claims one workstation, due or not; ok is false while another holds it.
 	ClaimOne(ctx context.Context, id photopush.GUID, lease time.Duration) (c photopush.Claim, heldUntil time.Time, ok bool, err error)

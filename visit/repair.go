@@ -14,9 +14,10 @@ type Repair struct {
 	Contacted   bool
 	Inventory   *photopush.Inventory // what is there now; nil when nothing was learnt
 	Unread      bool                 // something may have been changed that was not read back
-	Found       []accountpicture.Finding
-	Left        []accountpicture.Finding // what is still open after it; in a dry run what no repair can mend
-	Steps       []string                 // of a dry run: what would be done
+	Found       []photopush.Finding
+	Elsewhere   []photopush.Elsewhere
+	Left        []photopush.Finding // what is still open after it; in a dry run what no repair can mend
+	Steps       []string            // of a dry run: what would be done
 	Err         error
 }
 
@@ -25,7 +26,7 @@ const rounds = 3
 
 // Repair lets those who could write the keys of account pictures, by an old recipe, read them from now on. keep is given what the permissions are,
 // before anything is changed.
-func (v *Visitor) Repair(ctx context.Context, task photopush.Visit, keep func(context.Context, []accountpicture.Finding) error) Repair {
+func (v *Visitor) Repair(ctx context.Context, task photopush.Visit, keep func(context.Context, []photopush.Finding) error) Repair {
 	c := &contact{Visitor: v, w: task.Workstation, task: task}
 	r := Repair{Workstation: task.Workstation.ID}
 	r.Err = c.do(ctx, func(ctx context.Context) error { return c.repair(ctx, &r, keep) })
@@ -36,12 +37,12 @@ func (v *Visitor) Repair(ctx context.Context, task photopush.Visit, keep func(co
 	return r
 }
 
-func (c *contact) repair(ctx context.Context, r *Repair, keep func(context.Context, []accountpicture.Finding) error) error {
+func (c *contact) repair(ctx context.Context, r *Repair, keep func(context.Context, []photopush.Finding) error) error {
 	for round := 1; ; round++ {
 		if err := c.look(ctx); err != nil {
 			return err
 		}
-		r.Left = accountpicture.Findings(c.inv)
+		r.Left, r.Elsewhere = accountpicture.Findings(c.inv), accountpicture.Elsewhere(c.inv)
 		if round == 1 {
 			r.Found = r.Left
 		}
@@ -68,6 +69,6 @@ func (c *contact) left(r *Repair) error {
 		return nil
 	}
 	return &photopush.Error{Reason: photopush.Denied, Op: "close the keys of", On: c.w.Host,
-		Err: &photopush.Cause{What: fmt.Sprintf("%d permissions are still open, the first: %s", len(r.Left), r.Left[0]),
+		Err: &photopush.Cause{What: fmt.Sprintf("%d permissions are still open, the first: %s", len(r.Left), accountpicture.InWords(r.Left[0])),
 			Do: "take away the group policy that sets them first; what is left then must be mended by hand"}}
 }

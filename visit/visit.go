@@ -66,7 +66,7 @@ func (v *Visitor) Visit(ctx context.Context, task photopush.Visit) photopush.Out
 	}
 	c.out.Finished = v.Now().UTC()
 	if c.learnt {
-		c.out.Inventory = c.inv
+		c.out.Inventory, c.out.Findings, c.out.Elsewhere = c.inv, accountpicture.Findings(c.inv), accountpicture.Elsewhere(c.inv)
 	}
 	c.explain()
 	return c.out

@@ -3,6 +3,7 @@
 #   key PATH  value PATH NAME KIND BASE64  gone PATH  folder PATH  file PATH BASE64  held PATH  sddl PATH SDDL     the start; keys are below HKLM\ or HKU\
 #   input LINE                                                                                                 of the script's input
 #   run                                                                                                        the end of a case
+#   keep                                                                                                       first of a case: goes on with what the one before left, and shows nothing but answers
 # Strings are base64 of UTF-16. In the input {sum users} and {sum u1} are the SHA-256 of the SDDL that this workstation prints of that key.
 $ErrorActionPreference = 'Stop'
 $c = [array]::IndexOf($all, '#end-of-common')
@@ -73,12 +74,16 @@ function Show-Folder($path) {
 }
 
 $case = 0
-$lines, $sddl, $held, $begun = @(), [ordered]@{}, @(), $false
+$lines, $sddl, $held, $begun, $quiet = @(), [ordered]@{}, @(), $false, $false
 foreach ($line in $all[($n + 1)..($all.Count - 1)]) {
-  if (-not $begun) { $begun = $true; Reset-Workstation }
   $word, $f = $line.Split([char] 9)
+  if (-not $begun) {
+    $begun, $quiet = $true, ($word -eq 'keep')
+    if (-not $quiet) { Reset-Workstation }
+  }
   $f = @($f)
   switch ($word) {
+    keep { }
     key { $null = Get-Key $f[0] }
     value {
       $bytes = [Convert]::FromBase64String($f[3])
@@ -102,10 +107,13 @@ foreach ($line in $all[($n + 1)..($all.Count - 1)]) {
       . $common
       & $own
       foreach ($h in $held) { $h.Dispose() }
-      foreach ($path in $sddl.Keys) { Say sddl $path, (Get-Sddl $path) }
-      Open-Tree "HKLM\$users"
-      Show-Key "HKLM\$users"
-      if ([IO.Directory]::Exists($ourFolder)) { Show-Folder $ourFolder }
+      if ($quiet) { [GC]::Collect(); [GC]::WaitForPendingFinalizers() } # of a lock that a fault has lost
+      if (-not $quiet) {
+        foreach ($path in $sddl.Keys) { Say sddl $path, (Get-Sddl $path) }
+        Open-Tree "HKLM\$users"
+        Show-Key "HKLM\$users"
+        if ([IO.Directory]::Exists($ourFolder)) { Show-Folder $ourFolder }
+      }
       Say end
       $lines, $sddl, $held, $begun = @(), [ordered]@{}, @(), $false
       $case++

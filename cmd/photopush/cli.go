@@ -16,15 +16,18 @@ type cli struct {
 	ConfigFile string `name:"config" short:"c" env:"PHOTOPUSH_CONFIG" default:"/etc/photopush/photopush.yaml" placeholder:"FILE" help:"Configuration file. Default ${default}."`
 	LogLevel   string `env:"PHOTOPUSH_LOG_LEVEL" enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What is logged on standard error: ${enum}. Default ${default}."`
 
-	Sync     syncCommand     `cmd:"" help:"Run one pass: read the directory, and bring every workstation that is on into step."`
-	Push     pushCommand     `cmd:"" help:"Bring one user's picture up to date now."`
-	Stale    staleCommand    `cmd:"" help:"Report workstations and people whose picture is not as it should be."`
-	Check    checkCommand    `cmd:"" help:"Look at one workstation step by step; changes nothing."`
-	Serve    serveCommand    `cmd:"" help:"Run passes on a schedule until stopped."`
-	Variants variantsCommand `cmd:"" help:"Preview the pictures that are made of somebody's photo, or of a file."`
-	Demo     demoCommand     `cmd:"" help:"Run the main job on a simulated company, on this machine only."`
-	Config   configCommand   `cmd:"" help:"Check the configuration, or print one to start from."`
-	Version  versionCommand  `cmd:"" help:"Tell which photopush this is."`
+	Sync      syncCommand     `cmd:"" help:"Run one pass: read the directory, and bring every workstation that is on into step."`
+	Push      pushCommand     `cmd:"" help:"Bring one user's picture up to date now."`
+	Remove    removeCommand   `cmd:"" help:"Take one user's picture away: what was there before comes back."`
+	Restore   restoreCommand  `cmd:"" help:"Put back the picture that a user had before photopush."`
+	RepairACL repairCommand   `cmd:"" name:"repair-acl" help:"Close registry keys that an old recipe lets users write."`
+	Stale     staleCommand    `cmd:"" help:"Report workstations and people whose picture is not as it should be."`
+	Check     checkCommand    `cmd:"" help:"Look at one workstation step by step; changes nothing."`
+	Serve     serveCommand    `cmd:"" help:"Run passes on a schedule until stopped."`
+	Variants  variantsCommand `cmd:"" help:"Preview the pictures that are made of somebody's photo, or of a file."`
+	Demo      demoCommand     `cmd:"" help:"Run the main job on a simulated company, on this machine only."`
+	Config    configCommand   `cmd:"" help:"Check the configuration, or print one to start from."`
+	Version   versionCommand  `cmd:"" help:"Tell which photopush this is."`
 }
 
 // An app is what every command gets, besides its own flags and arguments.

@@ -57,7 +57,7 @@ func (a *app) open(ctx context.Context) (_ *parts, err error) {
 	p.closers = append(p.closers, p.store.Close)
 	cache := pictures.New(source{p}, p.recipes, c.Pictures)
 	p.jobs = &jobs.Jobs{
-		Config: c.Jobs, Store: p.store, Pictures: cache, Policy: policy(c),
+		Config: c.Jobs, Store: p.store, Pictures: cache, Policy: policy(c), Access: c.Registry,
 		Recipe:   func(u photopush.User) string { return recipes.For(u).Digest(nil) },
 		Sessions: logon.FromInventory, Log: a.Log, Now: time.Now,
 	}
