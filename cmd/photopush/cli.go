@@ -27,6 +27,7 @@ type cli struct {
 	Variants  variantsCommand `cmd:"" help:"Preview the pictures that are made of somebody's photo, or of a file."`
 	Demo      demoCommand     `cmd:"" help:"Run the main job on a simulated company, on this machine only."`
 	Config    configCommand   `cmd:"" help:"Check the configuration, or print one to start from."`
+	Script    scriptCommand   `cmd:"" help:"Print what workstations run, for whoever approves it there."`
 	Version   versionCommand  `cmd:"" help:"Tell which photopush this is."`
 }
 

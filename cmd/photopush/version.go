@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,12 +24,16 @@ type version struct {
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
-	Script   string `json:"script"` // lower-case hex SHA-256 of what workstations run, as it is sent
+	// Scripts has, for each that workstations run, the lower-case hex SHA-256 of it as it is sent. Those of its blocks, as Windows logs them,
+	// photopush script tells.
+	Scripts map[string]string `json:"scripts"`
 }
 
 func (c *versionCommand) Run(_ context.Context, a *app) error {
-	v := version{Version: "(devel)", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Script: fmt.Sprintf("%x", sha256.Sum256([]byte(accountpicture.PushScript.Text)))}
+	v := version{Version: "(devel)", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Scripts: map[string]string{}}
+	for _, s := range accountpicture.Scripts {
+		v.Scripts[s.Name] = s.SHA256()
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		v.fill(info)
 	}
@@ -61,7 +64,11 @@ func (v version) String() string {
 	if v.Modified {
 		s += " (modified)"
 	}
-	return fmt.Sprintf("%s %s %s/%s\nscript SHA-256 %s", s, v.Go, v.OS, v.Arch, v.Script)
+	s += fmt.Sprintf(" %s %s/%s", v.Go, v.OS, v.Arch)
+	for _, script := range accountpicture.Scripts {
+		s += fmt.Sprintf("\nscript %s SHA-256 %s", script.Name, v.Scripts[script.Name])
+	}
+	return s
 }
 
 // writeJSON prints v as one indented JSON value.
