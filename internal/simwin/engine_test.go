@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -129,8 +128,7 @@ func TestExecThroughTheShell(t *testing.T) {
 	}
 	c.run(powershell)
 	c.delete()
-	var none syscall.WaitStatus
-	if pid, err := syscall.Wait4(-1, &none, syscall.WNOHANG, nil); err == nil && pid > 0 {
+	if pid, left := zombieOfOurs(); left {
 		t.Errorf("process %d was left as a zombie", pid)
 	}
 }
