@@ -1,5 +1,3 @@
-//go:build unix
-
 package accountpicture_test
 
 import (
@@ -8,15 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
 
-	"github.com/photopush/photopush"
 	"github.com/photopush/photopush/accountpicture"
 	"github.com/photopush/photopush/accountpicture/golden"
-	"github.com/photopush/photopush/internal/winelab"
 )
 
 // bench runs many pairs in one process of the engine: its start costs more than what they do.
@@ -33,31 +30,15 @@ type benched struct {
 	descriptors map[string]string // of the keys that the start describes
 }
 
-// bench runs pairs of one script, one after the other. It gives what it knows of those that were run to their end.
-func (e engine) bench(t *testing.T, pairs []golden.Pair) ([]benched, photopush.Output) {
+// batch is standard input of testdata/bench.ps1 for pairs of one script, and the functions to put in place of the script's own.
+func batch(t *testing.T, pairs []golden.Pair) (script, lines, overrides string) {
 	t.Helper()
 	var states []golden.State
-	stdin := []byte(scriptText(pairs[0]))
 	for _, p := range pairs {
 		states = append(states, p.Start)
-		stdin = append(stdin, strings.Join(benchLines(t, p), "\n")+"\n"...)
+		lines += strings.Join(benchLines(t, p), "\n") + "\n"
 	}
-	var overrides []string
-	if text := overrideText(states); text != "" {
-		overrides = append(overrides, e.Override(t, text))
-	}
-	out, err := e.Run(t.Context(), winelab.Run{CommandLine: e.benchCommand(t), Stdin: stdin, Overrides: overrides})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return readBench(t, string(out.Stdout)), out
-}
-
-// benchCommand starts testdata/bench.ps1.
-func (e engine) benchCommand(t *testing.T) string {
-	t.Helper()
-	return fmt.Sprintf(`powershell -NoProfile -NonInteractive -Command "$all=[string[]]@($input);. ([scriptblock]::Create([IO.File]::ReadAllText('Z:%s')))"`,
-		strings.ReplaceAll(e.Override(t, bench), "/", `\`))
+	return scriptText(pairs[0]), lines, overrideText(states)
 }
 
 // scriptText is that of the script that a pair is for.
@@ -175,4 +156,94 @@ func unBase64UTF16(t *testing.T, s string) string {
 // check compares what a pair did with what it should.
 func (b benched) check(p golden.Pair) error {
 	return errors.Join(p.CheckAnswer([]byte(b.answer)), p.CheckEnd(b.keys, b.folders, b.files), p.CheckDescriptors(b.descriptors))
+}
+
+func utf16Bytes(s string) []byte {
+	var b []byte
+	for _, u := range append(utf16.Encode([]rune(s)), 0) {
+		b = append(b, byte(u), byte(u>>8))
+	}
+	return b
+}
+
+// overrideText are functions in place of the script's own: descriptors and links as the states have them, effects that fail. Where there
+// are several states, $case says in which of them the script runs.
+func overrideText(states []golden.State) string {
+	var sddl, attributes strings.Builder
+	faults := map[string]string{} // what an effect does first, by effect
+	for i, s := range states {
+		when := ""
+		if len(states) > 1 {
+			when = fmt.Sprintf("$case -eq %d -and ", i)
+		}
+		for path, d := range s.Descriptors {
+			fmt.Fprintf(&sddl, "  if (%s$path.TrimEnd('\\') -eq '%s') { return '%s' }\n", when, strings.TrimRight(path, `\`), d)
+		}
+		for _, path := range s.Links {
+			fmt.Fprintf(&attributes, "  if (%s$path.TrimEnd('\\') -eq '%s') { return [IO.FileAttributes]'Directory, ReparsePoint' }\n", when, path)
+		}
+		for _, f := range s.Faults {
+			faults[f.Effect] += fmt.Sprintf("  if (%s$run['calls %s'] -eq %d) { throw [IO.IOException]::new('a fault', [int] 0x%08x) }\n", when, f.Effect, f.Call, f.HResult)
+		}
+	}
+	var b strings.Builder
+	if sddl.Len() > 0 {
+		fmt.Fprintf(&b, "function Get-PathSddl([string] $path) {\n%s  Shipped-Get-PathSddl $path\n}\n", sddl.String())
+	}
+	if attributes.Len() > 0 {
+		fmt.Fprintf(&b, "function Get-PathAttributes([string] $path) {\n%s  Shipped-Get-PathAttributes $path\n}\n", attributes.String())
+	}
+	for effect, first := range faults {
+		fmt.Fprintf(&b, "function %[1]s {\n  $run['calls %[1]s'] = 1 + $run['calls %[1]s']\n%[2]s  Shipped-%[1]s @args\n}\n", effect, first)
+	}
+	return b.String()
+}
+
+var functionStart = regexp.MustCompile(`(?m)^function ([A-Za-z0-9-]+)`)
+
+// replaceFunctions puts the functions of overrides in place of those of the same name in a script, whose own stay callable as Shipped-NAME. What
+// the script does not have is left out. Functions begin at the beginning of a line.
+func replaceFunctions(script, overrides string) string {
+	starts := functionStart.FindAllStringSubmatchIndex(overrides, -1)
+	for i, m := range starts {
+		end := len(overrides)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		own := regexp.MustCompile(`(?m)^function ` + regexp.QuoteMeta(overrides[m[2]:m[3]]) + `([ (])`)
+		if at := own.FindStringSubmatchIndex(script); at != nil {
+			shipped := "function Shipped-" + overrides[m[2]:m[3]] + script[at[2]:at[3]]
+			script = script[:at[0]] + overrides[m[0]:end] + shipped + script[at[1]:]
+		}
+	}
+	return script
+}
+
+func TestReplaceFunctions(t *testing.T) {
+	const script = "function Get-Path($path) { 1 }\nfunction Get-PathSddl($path) { 2 }\nfunction Read-Verbs {\n  3\n}\n#end\n"
+	got := replaceFunctions(script, "function Get-PathSddl([string] $path) {\n  Shipped-Get-PathSddl $path\n}\nfunction Read-Verbs {\n  Shipped-Read-Verbs @args\n}\nfunction Unknown { }\n")
+	const want = "function Get-Path($path) { 1 }\nfunction Get-PathSddl([string] $path) {\n  Shipped-Get-PathSddl $path\n}\nfunction Shipped-Get-PathSddl($path) { 2 }\n" +
+		"function Read-Verbs {\n  Shipped-Read-Verbs @args\n}\nfunction Shipped-Read-Verbs {\n  3\n}\n#end\n"
+	if got != want {
+		t.Errorf("it is\n%s\nwant\n%s", got, want)
+	}
+	for _, s := range accountpicture.Scripts {
+		for _, m := range functionStart.FindAllStringSubmatch(s.Text, -1) {
+			own := regexp.MustCompile(`(?m)^function Shipped-` + m[1] + `\b`)
+			if got := replaceFunctions(s.Text, "function "+m[1]+" { }\n"); len(own.FindAllString(got, -1)) != 1 {
+				t.Errorf("%s of %s is not replaced", m[1], s.Name)
+			}
+		}
+	}
+}
+
+// folderDescriptors are owner and DACL with which the folders of a user and those above it are made, docs/script.md.
+func folderDescriptors(user string) map[string]string {
+	const ours = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;BU)(A;OICI;0x1200a9;;;AC)"
+	return map[string]string{
+		golden.Home:                  ours,
+		golden.Home + `\State`:       "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
+		golden.Pictures:              ours,
+		golden.Pictures + `\` + user: ours,
+	}
 }

@@ -4,14 +4,12 @@ package accountpicture_test
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"unicode/utf16"
 
 	"github.com/photopush/photopush"
 	"github.com/photopush/photopush/accountpicture"
@@ -62,47 +60,6 @@ func (e engine) seed(t *testing.T, s golden.State) {
 	if err != nil || out.ExitCode != 0 {
 		t.Fatalf("seed: %v, exit code %d: %s%s", err, out.ExitCode, out.Stdout, out.Stderr)
 	}
-}
-
-func utf16Bytes(s string) []byte {
-	var b []byte
-	for _, u := range append(utf16.Encode([]rune(s)), 0) {
-		b = append(b, byte(u), byte(u>>8))
-	}
-	return b
-}
-
-// overrideText are functions in place of the script's own: descriptors and links as the states have them, effects that fail. Where there
-// are several states, $case says in which of them the script runs.
-func overrideText(states []golden.State) string {
-	var sddl, attributes strings.Builder
-	faults := map[string]string{} // what an effect does first, by effect
-	for i, s := range states {
-		when := ""
-		if len(states) > 1 {
-			when = fmt.Sprintf("$case -eq %d -and ", i)
-		}
-		for path, d := range s.Descriptors {
-			fmt.Fprintf(&sddl, "  if (%s$path.TrimEnd('\\') -eq '%s') { return '%s' }\n", when, strings.TrimRight(path, `\`), d)
-		}
-		for _, path := range s.Links {
-			fmt.Fprintf(&attributes, "  if (%s$path.TrimEnd('\\') -eq '%s') { return [IO.FileAttributes]'Directory, ReparsePoint' }\n", when, path)
-		}
-		for _, f := range s.Faults {
-			faults[f.Effect] += fmt.Sprintf("  if (%s$run['calls %s'] -eq %d) { throw [IO.IOException]::new('a fault', [int] 0x%08x) }\n", when, f.Effect, f.Call, f.HResult)
-		}
-	}
-	var b strings.Builder
-	if sddl.Len() > 0 {
-		fmt.Fprintf(&b, "function Get-PathSddl([string] $path) {\n%s  Shipped-Get-PathSddl $path\n}\n", sddl.String())
-	}
-	if attributes.Len() > 0 {
-		fmt.Fprintf(&b, "function Get-PathAttributes([string] $path) {\n%s  Shipped-Get-PathAttributes $path\n}\n", attributes.String())
-	}
-	for effect, first := range faults {
-		fmt.Fprintf(&b, "function %[1]s {\n  $run['calls %[1]s'] = 1 + $run['calls %[1]s']\n%[2]s  Shipped-%[1]s @args\n}\n", effect, first)
-	}
-	return b.String()
 }
 
 // tree lists our folders and files, seen from outside the workstation.

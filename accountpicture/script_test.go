@@ -201,13 +201,7 @@ func (e engine) testDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.verbs(t, verbs)
-	const ours = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;BU)(A;OICI;0x1200a9;;;AC)"
-	want := map[string]string{
-		golden.Home:            ours,
-		golden.Home + `\State`: "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
-		golden.Pictures:        ours,
-		golden.Pictures + `\` + string(testUser(0)): ours,
-	}
+	want := folderDescriptors(string(testUser(0)))
 	made := e.Keys(t, `HKLM\SOFTWARE\wine-override`)[`HKEY_LOCAL_MACHINE\SOFTWARE\wine-override`]
 	if len(made) != len(want) {
 		t.Errorf("made %v", made)

@@ -31,6 +31,7 @@ function Set-Sddl($path, $sddl) {
   if (-not $k) { return }
   $s = [Security.AccessControl.RegistrySecurity]::new()
   $s.SetSecurityDescriptorSddlForm($sddl.Substring($sddl.IndexOf('D:')), 'Access')
+  if ($sddl -cnotmatch '\(\w+;[A-Z]*ID') { $s.SetAccessRuleProtection($true, $false) } # Windows would add what the key above passes on; Wine does not
   $k.SetAccessControl($s)
   if ($sddl.StartsWith('O:BA')) { # no other owner can be given there
     $s = [Security.AccessControl.RegistrySecurity]::new()
