@@ -30,8 +30,9 @@ function Set-Sddl($path, $sddl) {
   $k = Find $path 'ChangePermissions, ReadPermissions'
   if (-not $k) { return }
   $s = [Security.AccessControl.RegistrySecurity]::new()
-  $s.SetSecurityDescriptorSddlForm($sddl.Substring($sddl.IndexOf('D:')), 'Access')
-  if ($sddl -cnotmatch '\(\w+;[A-Z]*ID') { $s.SetAccessRuleProtection($true, $false) } # Windows would add what the key above passes on; Wine does not
+  $dacl = $sddl.Substring($sddl.IndexOf('D:'))
+  if ($dacl -cnotmatch '\(\w+;[A-Z]*ID') { $dacl = $dacl -creplace '\AD:[A-Z]*', 'D:P' } # Windows would add what the key above passes on; Wine does not
+  $s.SetSecurityDescriptorSddlForm($dacl, 'Access')
   $k.SetAccessControl($s)
   if ($sddl.StartsWith('O:BA')) { # no other owner can be given there
     $s = [Security.AccessControl.RegistrySecurity]::new()
