@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf16"
 )
 
@@ -79,7 +78,7 @@ func (v RegistryValue) DWord() (uint32, bool) {
 }
 
 // fold is the form in which names of keys, values and files are compared: Windows maps each character to its upper case.
-func fold(name string) string { return strings.Map(unicode.ToUpper, name) }
+func fold(name string) string { return strings.ToUpper(name) }
 
 // A regKey is one key. Only a Machine that holds its mutex touches it.
 type regKey struct {
