@@ -61,9 +61,6 @@ func changes(was, is SecurityDescriptor) []string {
 	if was.Protected && !is.Protected {
 		list = append(list, "is no longer protected")
 	}
-	if was.NullDACL != is.NullDACL {
-		list = append(list, fmt.Sprintf("is open to everybody: %v, was %v", is.NullDACL, was.NullDACL))
-	}
 	for _, a := range missing(was.DACL, is.DACL) {
 		list = append(list, "has no longer "+a.String())
 	}

@@ -28,9 +28,10 @@ func TestKeyPermissions(t *testing.T) {
 		"another owner":            {"O:BAD:(A;;KA;;;SY)(A;;KR;;;BA)(A;ID;KR;;;BU)", change("was owned by S-1-5-18, now by S-1-5-32-544")},
 		"a right more": {"O:SYD:(A;;KA;;;SY)(A;;0x2001b;;;BA)(A;ID;KR;;;BU)",
 			change("has no longer (A;;0x20019;;;S-1-5-32-544)", "has now (A;;0x2001b;;;S-1-5-32-544)")},
-		"an entry less":     {"O:SYD:(A;;KA;;;SY)(A;ID;KR;;;BU)", change("has no longer (A;;0x20019;;;S-1-5-32-544)")},
-		"its own by now":    {"O:SYD:(A;;KA;;;SY)(A;;KR;;;BA)(A;;KR;;;BU)", change("has no longer (A;ID;0x20019;;;S-1-5-32-545)", "has now (A;;0x20019;;;S-1-5-32-545)")},
-		"open to everybody": {"O:SYD:NO_ACCESS_CONTROL", change("is open to everybody: true, was false", "has no longer (A;;0xf003f;;;S-1-5-18)", "has no longer (A;;0x20019;;;S-1-5-32-544)", "has no longer (A;ID;0x20019;;;S-1-5-32-545)")},
+		"an entry less":  {"O:SYD:(A;;KA;;;SY)(A;ID;KR;;;BU)", change("has no longer (A;;0x20019;;;S-1-5-32-544)")},
+		"its own by now": {"O:SYD:(A;;KA;;;SY)(A;;KR;;;BA)(A;;KR;;;BU)", change("has no longer (A;ID;0x20019;;;S-1-5-32-545)", "has now (A;;0x20019;;;S-1-5-32-545)")},
+		"open to everybody": {"O:SYD:NO_ACCESS_CONTROL", change("has no longer (A;;0xf003f;;;S-1-5-18)", "has no longer (A;;0x20019;;;S-1-5-32-544)", "has no longer (A;ID;0x20019;;;S-1-5-32-545)",
+			"has now (A;OICI;0xffffffff;;;S-1-1-0)")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := NewMachine(MachineOptions{})
