@@ -13,7 +13,7 @@ import (
 
 // A campaign is a plan that is broken at each of its effects.
 type campaign struct {
-	start  func(*testing.T) *Machine
+	start  func(*testing.T) *Machine // made once: cases begin with clones
 	plan   func(*Machine) []string
 	expect Expect   // at its end
 	mends  []string // keys whose permissions it is to change
@@ -79,7 +79,8 @@ func TestEffectsOfPlans(t *testing.T) {
 func TestPlansBreakAnywhere(t *testing.T) {
 	for name, c := range campaigns {
 		t.Run(name, func(t *testing.T) {
-			m := c.start(t)
+			first := c.start(t)
+			m := first.clone()
 			whole(t, m, c.plan(m))
 			end, keys, effects := m.Snapshot(), m.KeyPermissions(), m.Effects()
 			checker, cases := NewChecker(), 0
@@ -92,7 +93,7 @@ func TestPlansBreakAnywhere(t *testing.T) {
 					cases++
 					t.Run(fmt.Sprintf("%s %s %d", kind, e.Name, e.Nth), func(t *testing.T) {
 						t.Parallel()
-						m := c.broken(t, checker, f)
+						m := c.broken(t, first.clone(), checker, f)
 						whole(t, m, c.plan(m))
 						c.checkEnd(t, checker, m, keys)
 						if f.Kind == Torn && strings.HasPrefix(e.On, ourPics) {
@@ -110,8 +111,7 @@ func TestPlansBreakAnywhere(t *testing.T) {
 }
 
 // broken runs the plan with the fault, and judges what is left.
-func (c campaign) broken(t *testing.T, checker *Checker, f EffectFault) *Machine {
-	m := c.start(t)
+func (c campaign) broken(t *testing.T, m *Machine, checker *Checker, f EffectFault) *Machine {
 	before := m.KeyPermissions()
 	m.SetFault(f)
 	out, code, err := startTwin(t.Context(), m, inputFor(c.plan(m)...))

@@ -2,6 +2,7 @@ package simwin
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -57,6 +58,39 @@ func office(t *testing.T) *Machine {
 	return m
 }
 
+// clone is a workstation like m, on which nothing is open.
+func (m *Machine) clone() *Machine {
+	c := NewMachine(MachineOptions{})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for hive, root := range m.hives {
+		c.hives[hive] = root.clone(nil)
+	}
+	c.drive = m.drive.clone()
+	return c
+}
+
+func (k *regKey) clone(parent *regKey) *regKey {
+	c := newKey(k.name, parent, k.security)
+	c.link, c.values = k.link, maps.Clone(k.values)
+	for folded, sub := range k.subkeys {
+		c.subkeys[folded] = sub.clone(c)
+	}
+	return c
+}
+
+func (n *node) clone() *node {
+	c := *n
+	c.handles = map[*fileHandle]bool{}
+	if n.children != nil {
+		c.children = map[string]*node{}
+	}
+	for folded, child := range n.children {
+		c.children[folded] = child.clone()
+	}
+	return &c
+}
+
 // planPush has every verb of the script that pushes.
 func planPush(m *Machine) []string {
 	lines := []string{"recover"}
@@ -81,8 +115,12 @@ func planPicture(m *Machine, sid photopush.SID, pictures map[int][]byte) (lines 
 		put := put(sid, pictures[size], size)
 		name := fileName(pictures[size], size)
 		names[size] = strings.Replace(name, digest, strings.Repeat("a", 32), 1)
-		if there, ok := m.ReadFile(ourPics + `\` + string(sid) + `\` + names[size]); ok && sum(there) != sum(pictures[size]) {
-			names[size] = strings.Replace(names[size], "-Image", "-1-Image", 1) // a run was ended in the middle of that file
+		there, ok := m.ReadFile(ourPics + `\` + string(sid) + `\` + names[size])
+		if ok && sum(there) == sum(pictures[size]) {
+			continue
+		}
+		if ok { // a run was ended in the middle of that file
+			names[size] = strings.Replace(names[size], "-Image", "-1-Image", 1)
 		}
 		put[0] = strings.Replace(put[0], name, names[size], 1)
 		lines = append(lines, put...)
