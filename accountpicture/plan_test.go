@@ -371,6 +371,9 @@ func checkMended(t *testing.T, got []string) {
 }
 
 func TestPlanErrors(t *testing.T) {
+	shown := newStation(emptyInventory())
+	shown.run(t, plan(t, shown.inv, Wish{User: user1, Set: makeSet("set", 96)}), -1)
+	shown.edit(user1, func(a *photopush.Account) { a.Saved = "" })
 	set := makeSet("set", 96)
 	full := emptyInventory()
 	full.FreeBytes = 1 << 20
@@ -389,7 +392,7 @@ func TestPlanErrors(t *testing.T) {
 		"no variant": {emptyInventory(), []Wish{{User: user1, Set: &photo.Set{}}}, photopush.Internal, "plan for S-1-5-21-1-2-3-1001: internal: there is no picture"},
 		"both": {emptyInventory(), []Wish{{User: user1, Set: set, Restore: true}}, photopush.Internal,
 			"plan for S-1-5-21-1-2-3-1001: internal: a picture is wished, and the one before it"},
-		"nothing to restore": {emptyInventory(), []Wish{{User: user1, Restore: true}}, photopush.Conflict,
+		"nothing to restore": {shown.inv, []Wish{{User: user1, Restore: true}}, photopush.Conflict,
 			"restore picture of S-1-5-21-1-2-3-1001: conflict: nothing is kept there of before that could be put back"},
 		"size": {emptyInventory(), []Wish{{User: user1, Set: wrong}}, photopush.Internal,
 			fmt.Sprintf("plan for S-1-5-21-1-2-3-1001: internal: a picture of 97 px with the digest %q and the hash %q has no name", wrong.Digest, wrong.Variants[0].SHA256)},

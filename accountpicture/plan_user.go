@@ -62,22 +62,35 @@ func (p *userPlan) unsaved() bool {
 func (p *userPlan) remove(restore bool) []Verb {
 	a := p.account
 	var ours []string
-	foreign := false
+	foreign, others := false, false // values that are not ours; those that are not Windows' either
 	for _, v := range a.Values {
 		foreign = foreign || !inFolder(p.inv, a.SID, v.Data)
+		others = others || outside(p.inv, a.SID, v.Data) != ""
 		if deletable(p.inv, a.SID, v) {
 			ours = append(ours, v.Name)
 		}
 	}
 	switch {
-	case restore || a.Saved != "" && (!foreign || len(ours) > 0 && a.Earlier > 0): // the latter: a run that was ended has put a part of it back
+	case a.Saved == photopush.StateAbsent && len(ours) > 0 && len(judge(KeyUsers, p.inv.UsersACL)) > 0: // no key is deleted that may be a link to another
+		p.deleteValues(ours)
+	case restore && a.Saved != "", a.Saved != "" && (!foreign || !others && len(ours) > 0 && a.Earlier > 0): // the latter: a run that was ended has put a part of it back
 		p.restore()
 	case len(ours) > 0:
-		p.verbs = append(p.verbs, DeleteValues{SID: a.SID, State: a.State, Rungs: p.rungs, Values: ours})
-		p.becomes(slices.DeleteFunc(slices.Clone(a.Values), func(v photopush.Value) bool { return slices.Contains(ours, v.Name) }))
+		p.deleteValues(ours)
 	}
 	p.deleteFiles(p.named)
 	return p.verbs
+}
+
+// shows tells whether a value of the user names a place of ours.
+func (p *userPlan) shows() bool {
+	return slices.ContainsFunc(p.account.Values, func(v photopush.Value) bool { return inFolder(p.inv, p.account.SID, v.Data) })
+}
+
+func (p *userPlan) deleteValues(names []string) {
+	a := p.account
+	p.verbs = append(p.verbs, DeleteValues{SID: a.SID, State: a.State, Rungs: p.rungs, Values: names})
+	p.becomes(slices.DeleteFunc(slices.Clone(a.Values), func(v photopush.Value) bool { return slices.Contains(names, v.Name) }))
 }
 
 // restore puts back what is kept. The inventory tells how much of it is left, and not what it is: all of it as a rule, or nothing, since Windows

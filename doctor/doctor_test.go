@@ -328,7 +328,7 @@ func (s *says) Run(_ context.Context, _ string, stdin io.Reader, stdout, _ io.Wr
 func TestOddAnswers(t *testing.T) {
 	inventory := func() string {
 		var out strings.Builder
-		if _, err := simwin.NewMachine(simwin.MachineOptions{}).Run(t.Context(), accountpicture.CommandLine, strings.NewReader(accountpicture.Script+"inventory\n"), &out, io.Discard); err != nil {
+		if _, err := simwin.NewMachine(simwin.MachineOptions{}).Run(t.Context(), accountpicture.CommandLine, strings.NewReader(accountpicture.ReadScript.Text+"inventory\n"), &out, io.Discard); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()

@@ -65,7 +65,7 @@ func (v *Visitor) Visit(ctx context.Context, task photopush.Visit) photopush.Out
 		c.out.Reason, c.out.Err = reasonOf(err), err
 	}
 	c.out.Finished = v.Now().UTC()
-	if c.learnt {
+	if c.learnt && c.inv != nil {
 		c.out.Inventory, c.out.Findings, c.out.Elsewhere = c.inv, accountpicture.Findings(c.inv), accountpicture.Elsewhere(c.inv)
 	}
 	c.explain()

@@ -136,6 +136,9 @@ func describe(keys []Key, folders []string, files []File) string {
 		}
 	}
 	for _, f := range folders {
+		if f != Home && !strings.HasPrefix(f, Home+`\`) {
+			continue
+		}
 		lines = append(lines, "folder "+f)
 	}
 	for _, f := range files {

@@ -5,7 +5,7 @@
 // nothing changes. start and end describe a workstation, line by line:
 //
 //	key KEY                        a registry key, HKLM\… or HKU\…
-//	  NAME KIND DATA               indented: a value of that key; KIND is sz, expand_sz, dword (decimal) or binary (hex)
+//	  NAME KIND DATA               indented: a value of that key, NAME @ for the default one; KIND is sz, expand_sz, dword (decimal) or binary (hex)
 //	tree                           our folders photopush and State, with their own descriptors
 //	tree SID                       these, AccountPictures, and the user's
 //	folder PATH                    another folder, with the descriptor of our folders

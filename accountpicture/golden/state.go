@@ -36,6 +36,9 @@ func (x *expansion) value(s *State, line string) {
 		x.fail("%q is no value of a key", line)
 		return
 	}
+	if parts[0] == "@" {
+		parts[0] = ""
+	}
 	*x.values = append(*x.values, Value{Name: parts[0], Kind: parts[1], Data: parts[2]})
 }
 

@@ -30,11 +30,11 @@ function Remove-OwnFolder($path) { [IO.Directory]::Delete($path) } # fails when 
 function New-PictureKey($sid) { $hklm.CreateSubKey("$UsersKey\$sid") }
 function Set-PictureValue($key, $name, $data) { $key.SetValue($name, $data, 'String') }
 
-# What is not protected inherits anew when it is written: a DACL without inherited entries must not gain any.
+# What is not protected (P) inherits anew when it is written: a DACL without inherited entries must not gain any.
 function Set-KeyDacl($key, $sddl) {
+  if ($sddl -cnotmatch '\(\w+;[A-Z]*ID') { $sddl = $sddl -creplace 'D:[A-Z]*', 'D:P' }
   $security = [Security.AccessControl.RegistrySecurity]::new()
   $security.SetSecurityDescriptorSddlForm($sddl, 'Access')
-  if ($sddl -cnotmatch '\(\w+;[A-Z]*ID') { $security.SetAccessRuleProtection($true, $false) }
   $key.SetAccessControl($security)
 }
 
@@ -107,13 +107,13 @@ function Use-PictureKey($sid, $rungs, [scriptblock] $write) {
 }
 
 function Use-TemporaryEntry($sid, $answer, $write) {
-  Assert-PictureKey $sid ($hklm.OpenSubKey("$UsersKey\$sid"))
   $run.where = 'open-key'
-  $guard = Open-PictureKey $sid $AclRights
+  $guard = Open-PictureKey $sid $LookRights
+  $run.where = 'key'
+  Assert-PictureKey $sid $guard
   $run.where = 'acl'
   $answer.before = Get-KeySddl $guard
-  $security = $guard.GetAccessControl('Access')
-  if (-not $security.AreAccessRulesCanonical) { Stop-Verb denied acl "the permissions of $sid are out of order" }
+  $security = Get-KeyRules $guard $sid
   $security.AddAccessRule([Security.AccessControl.RegistryAccessRule]::new([Security.Principal.SecurityIdentifier]::new('S-1-5-32-544'), $SetRights, 'Allow'))
   Write-StateFile "$sid.journal" ([Text.Encoding]::ASCII.GetBytes($answer.before))
   $key = $null
@@ -132,6 +132,13 @@ function Use-TemporaryEntry($sid, $answer, $write) {
     Remove-OwnFile "$($run.state)\$sid.journal"
     $run.where = $where
   }
+}
+
+# The DACL of a key, which must be in order: .NET changes no other.
+function Get-KeyRules($key, $name) {
+  $security = $key.GetAccessControl('Access')
+  if (-not $security.AreAccessRulesCanonical) { Stop-Verb denied acl "the permissions of $name are out of order" }
+  $security
 }
 
 # A key that holds pictures has no subkeys: what has some may be a link to another key, which cannot be seen otherwise.
@@ -164,7 +171,7 @@ function Invoke-DeleteFiles($fields) {
       $deleted += $file
     } catch { $kept += $file } # in use: it stays for the next time
   }
-  if ([IO.Directory]::Exists($folder) -and -not [IO.Directory]::GetFileSystemEntries($folder)) { try { Remove-OwnFolder $folder } catch { $null = $_ } }
+  try { if (-not [IO.Directory]::GetFileSystemEntries($folder)) { Remove-OwnFolder $folder } } catch { $null = $_ } # it stays
   [ordered]@{ sid = $sid; deleted = $deleted; kept = $kept; folder = [IO.Directory]::Exists($folder) }
 }
 

@@ -15,6 +15,7 @@ $StatePattern = '\A(absent|[0-9a-f]{64})\z'
 $PlainPattern = '\A[A-Za-z]:\\[^/:*?"<>|\x00-\x1f]{1,250}\z' # a path of a drive: no share, no device, no stream
 $RungsPattern = '\Aplain(,ace)?\z'
 $SetRights, $AclRights = 'SetValue, QueryValues', 'ChangePermissions, ReadPermissions'
+$LookRights = $AclRights + ', QueryValues, EnumerateSubKeys'
 $Windows, $NT = 'SOFTWARE\Microsoft\Windows\CurrentVersion', 'SOFTWARE\Microsoft\Windows NT\CurrentVersion'
 $UsersKey = "$Windows\AccountPicture\Users"
 
@@ -56,7 +57,9 @@ function Limit-Text([string] $text, [int] $most) { $text.Substring(0, [Math]::Mi
 function Format-Json($value) {
   if ($value -is [ValueType]) { return "$value".ToLowerInvariant() } # bool, int, long
   if ($value -is [string]) { # all but printable ASCII is escaped, and quote and backslash: no code page can spoil it
-    return '"' + [regex]::Replace($value, '[^\x20\x21\x23-\x5b\x5d-\x7e]', { param($m) '\u{0:x4}' -f [int][char] $m.Value }) + '"'
+    $text = $value.Replace('\', '\u005c').Replace('"', '\u0022')
+    if ($text -cmatch '[^ -~]') { $text = [regex]::Replace($text, '[^ -~]', { param($m) '\u{0:x4}' -f [int][char] $m.Value }) }
+    return '"' + $text + '"'
   }
   if ($value -is [Collections.IDictionary]) {
     return '{' + (@(foreach ($name in $value.Keys) { (Format-Json $name) + ':' + (Format-Json $value[$name]) }) -join ',') + '}'
@@ -130,8 +133,16 @@ function Read-Original($sid) {
   $original
 }
 
-# Whether a value that was kept can be put back: Windows deletes the files of pictures that were changed since.
-function Test-Earlier($sid, $data) { $data -cmatch $PlainPattern -and -not (Test-Ours $sid $data) -and [IO.File]::Exists($data) }
+# Whether data names a file of this computer that is not ours: a plain path, and no link on it. Nothing else is looked at: who follows a
+# link may end on another computer, and sign in there.
+function Test-OtherFile($sid, $data) {
+  if ($data -cnotmatch $PlainPattern -or (Test-Ours $sid $data)) { return $false }
+  $parts = $data.Split('\')
+  try {
+    for ($i = 1; $i -lt $parts.Count; $i++) { if ((Get-PathAttributes ($parts[0..$i] -join '\')) -band 0x400) { return $false } }
+    [IO.File]::Exists($data)
+  } catch { $false }
+}
 
 # ---- The path guard
 

@@ -53,6 +53,7 @@ function Invoke-SaveOriginal($fields) {
     if (Test-Ours $sid $value.data) { Stop-Verb conflict ours "$($value.name) names a file of ours" }
     if ($value.kind -eq 'sz' -and $value.data -cnotmatch '[\x00-\x1f]') { $kept[$value.name] = '"' + ($value.data -replace '[\\"]', '\$0') + '"' }
   }
+  $run.where = 'original'
   if ((Read-Original $sid).state -cne $state) {
     $key = "HKEY_LOCAL_MACHINE\$UsersKey\$sid"
     $text = @('Windows Registry Editor Version 5.00', "; $sid before photopush: $state", '') + $(

@@ -94,9 +94,9 @@ function Read-User($sid) {
     $user.files = @(Read-Files $sid)
     $user.acl, $user.changed = (Read-Acl "$UsersKey\$sid"), (Read-Changed $sid $read.values)
     $run.where = 'state'
-    $user.journal = [IO.File]::Exists("$($run.state)\$sid.journal")
     $saved = Read-Original $sid
-    $user.saved, $user.earlier = $saved.state, @($saved.values.Values | Where-Object { Test-Earlier $sid $_ }).Count
+    $user.saved, $user.earlier = $saved.state, @($saved.values.Values | Where-Object { Test-OtherFile $sid $_ }).Count
+    $user.journal = [IO.File]::Exists("$($run.state)\$sid.journal")
   } catch { $user.error = (Format-HResult $_) + ' ' + $run.where }
   $user
 }
@@ -120,7 +120,7 @@ function Read-Files($sid) {
 function Read-Changed($sid, $values) {
   $newest = [long] 0
   foreach ($value in $values) {
-    if ($value.kind -ne 'sz' -or $value.data -cnotmatch $PlainPattern -or (Test-Ours $sid $value.data) -or -not [IO.File]::Exists($value.data)) { continue }
+    if ($value.kind -ne 'sz' -or -not (Test-OtherFile $sid $value.data)) { continue }
     try { $newest = [Math]::Max($newest, [IO.File]::GetLastWriteTimeUtc($value.data).ToFileTimeUtc()) } catch { $null = $_ }
   }
   $newest

@@ -51,12 +51,12 @@ function Invoke-RestoreOriginal($fields) {
   $there, $back, $missing = @{}, [ordered]@{}, @()
   foreach ($value in Assert-State $sid $state) { $there[$value.name] = "$($value.kind):$($value.data)" }
   foreach ($name in $original.values.Keys) {
-    if (Test-Earlier $sid $original.values[$name]) { $back[$name] = $original.values[$name] } else { $missing += $name }
+    if (Test-OtherFile $sid $original.values[$name]) { $back[$name] = $original.values[$name] } else { $missing += $name }
   }
   if ($state -eq 'absent' -and -not $back.Count) { $answer = [ordered]@{ sid = $sid; rung = 'plain'; before = ''; after = ''; state = $state; values = @() } } else {
     $answer = Use-PictureKey $sid $rungs { param($key)
       $run.where = 'Set-PictureValue'
-      foreach ($name in $back.Keys) { if ($there[$name] -cne "sz:$($back[$name])") { Set-PictureValue $key $name $back[$name] } }
+      foreach ($name in $back.Keys) { if (-not [string]::Equals($there[$name], "sz:$($back[$name])", 'Ordinal')) { Set-PictureValue $key $name $back[$name] } }
       $run.where = 'Remove-PictureValue'
       foreach ($name in $ImageNames) { if ($there.Contains($name) -and -not $back.Contains($name)) { Remove-PictureValue $key $name } }
     }
@@ -80,13 +80,13 @@ function Invoke-TightenAcl($fields) {
   foreach ($trustee in $trustees) { Assert-Input ($trustee -ceq 'owner' -or $trustee -cmatch '\AS-1-[0-9]{1,15}(-[0-9]{1,10}){1,15}\z' -and $trustee -notin $Insiders) }
   $run.where = 'open-key'
   $path = if ($name -ceq 'Users') { $UsersKey } else { "$UsersKey\$name" }
-  $key = $hklm.OpenSubKey($path, 'ReadWriteSubTree', $AclRights + $(if ('owner' -in $trustees) { ', TakeOwnership' }))
+  $key = $hklm.OpenSubKey($path, 'ReadWriteSubTree', $LookRights + $(if ('owner' -in $trustees) { ', TakeOwnership' }))
   $run.where = 'acl'
   $before = if ($key) { Get-KeySddl $key } else { '' }
-  if ((Get-Sha256 ([Text.Encoding]::UTF8.GetBytes($before))) -cne $sum) { Stop-Verb conflict acl "the permissions of $name are others" }
+  if (-not $key -or (Get-Sha256 ([Text.Encoding]::UTF8.GetBytes($before))) -cne $sum) { Stop-Verb conflict acl "the permissions of $name are others" }
+  $null = Get-KeyRules $key $name
   $run.where = 'key'
-  $all = $hklm.OpenSubKey($path)
-  if ($name -cne 'Users') { Assert-ImageKey $name $all } else { foreach ($sub in $all.GetSubKeyNames()) { Assert-ImageKey $sub ($all.OpenSubKey($sub)) } }
+  if ($name -cne 'Users') { Assert-ImageKey $name $key } else { foreach ($sub in $key.GetSubKeyNames()) { Assert-ImageKey $sub ($key.OpenSubKey($sub)) } }
   if ('owner' -in $trustees) { $run.where = 'Set-KeyOwner'; Set-KeyOwner $key }
   $security = [Security.AccessControl.RawSecurityDescriptor]::new($before)
   $changed = $false
@@ -101,7 +101,7 @@ function Invoke-TightenAcl($fields) {
 
 function Assert-ImageKey($name, $key) {
   Assert-PictureKey $name $key
-  if ($key -and ($key.GetValueNames() -notmatch '\A(Image|Video)[0-9]{1,4}\z')) { Stop-Verb unsafe_path key "the key $name has values of another kind" }
+  if ($key -and @($key.GetValueNames() -notmatch '\A(Image|Video)[0-9]{1,4}\z').Count) { Stop-Verb unsafe_path key "the key $name has values of another kind" }
 }
 
 # ---- Effects of this script only

@@ -18,7 +18,7 @@ func (p *process) tightenACL(ctx context.Context, f []string) (object, error) {
 	if len(f) < 4 || f[1] != "Users" && !isSID(f[1]) || !hexSum.MatchString(f[2]) || slices.ContainsFunc(f[3:], noTrustee) {
 		return nil, errInput
 	}
-	name, trustees, path, rights := f[1], f[3:], pictureUsersKey, uint32(aclRights)
+	name, trustees, path, rights := f[1], f[3:], pictureUsersKey, uint32(lookRights)
 	if name != "Users" {
 		path = userKey(name)
 	}
@@ -34,7 +34,10 @@ func (p *process) tightenACL(ctx context.Context, f []string) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.onlyPictures(path, name); err != nil {
+	if err := inOrder(sd, name); err != nil {
+		return nil, err
+	}
+	if err := p.onlyPictures(key, name); err != nil {
 		return nil, err
 	}
 	if slices.Contains(trustees, "owner") {
@@ -82,14 +85,10 @@ func (p *process) keyACL(key *keyHandle) (text string, sd SecurityDescriptor, er
 }
 
 // onlyPictures fails unless the user's key, or every key below Users, holds nothing but pictures.
-func (p *process) onlyPictures(path, name string) error {
+func (p *process) onlyPictures(all *keyHandle, name string) error {
 	p.where = "key"
-	all, err := p.m.openKey(path, keyRead)
-	if err != nil || name != "Users" {
-		return p.imageKey(name, all, err)
-	}
-	if all == nil {
-		return errNoHandle
+	if name != "Users" {
+		return p.imageKey(name, all, nil)
 	}
 	names, err := p.m.subkeyNames(all)
 	if err != nil {

@@ -7,8 +7,9 @@ import (
 
 // Rights that keys are opened with.
 const (
-	setRights = keySetValue | keyQueryValue
-	aclRights = rightWriteDAC | rightReadControl
+	setRights  = keySetValue | keyQueryValue
+	aclRights  = rightWriteDAC | rightReadControl
+	lookRights = aclRights | keyQueryValue | keyEnumerateSub
 )
 
 func userKey(sid string) string { return pictureUsersKey + `\` + sid }
@@ -54,28 +55,25 @@ func (p *process) usePictureKey(ctx context.Context, sid, rungs string, write fu
 // useTemporaryEntry writes through an entry that is taken off again whatever happens, unless the process ends; a journal holds what the
 // permissions were for the run that comes after one that was ended.
 func (p *process) useTemporaryEntry(ctx context.Context, w *written, write func(*keyHandle) error) error {
-	all, err := p.openPictureKey(w.sid, keyRead)
-	if err != nil {
-		return err
-	}
-	if err := p.pictureKey(w.sid, all); err != nil {
-		return err
-	}
 	p.where = "open-key"
-	guard, err := p.openPictureKey(w.sid, aclRights)
-	if err == nil && guard == nil {
-		err = errNoHandle
-	}
+	guard, err := p.openPictureKey(w.sid, lookRights)
 	if err != nil {
+		return err
+	}
+	p.where = "key"
+	if err := p.pictureKey(w.sid, guard); err != nil {
 		return err
 	}
 	p.where = "acl"
+	if guard == nil {
+		return errNoHandle
+	}
 	var sd SecurityDescriptor
 	if w.before, sd, err = p.keyACL(guard); err != nil {
 		return err
 	}
-	if !sd.canonical() {
-		return failure{"denied", 0, "acl", "the permissions of " + w.sid + " are out of order"}
+	if err := inOrder(sd, w.sid); err != nil {
+		return err
 	}
 	if err := p.writeStateFile(ctx, p.journal(w.sid), []byte(w.before)); err != nil {
 		return err
@@ -84,6 +82,14 @@ func (p *process) useTemporaryEntry(ctx context.Context, w *written, write func(
 	return p.finally(p.writeOpened(ctx, guard, w.sid, accessText(sd.withRule(entry)), write), func() error {
 		return p.takeOff(ctx, guard, w)
 	})
+}
+
+// inOrder fails for a DACL that .NET would not change.
+func inOrder(sd SecurityDescriptor, name string) error {
+	if sd.canonical() {
+		return nil
+	}
+	return failure{"denied", 0, "acl", "the permissions of " + name + " are out of order"}
 }
 
 // errNoHandle is what PowerShell throws where somebody has deleted the key in between: OpenSubKey gave nothing, and nothing has no methods.

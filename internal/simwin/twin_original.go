@@ -90,9 +90,18 @@ func (p *process) ours(sid, data string) bool {
 	return is
 }
 
-// earlier tells whether a value that was kept can be put back: Windows deletes the files of pictures that were changed since.
-func (p *process) earlier(sid, data string) bool {
-	return plain(data) && !p.ours(sid, data) && p.m.fileExists(data)
+// otherFile tells whether data names a file of this computer that is not ours: a plain path, and no link on it.
+func (p *process) otherFile(sid, data string) bool {
+	if !plain(data) || p.ours(sid, data) {
+		return false
+	}
+	parts := strings.Split(data, `\`)
+	for i := 2; i <= len(parts); i++ {
+		if attrs, err := p.m.attributes(strings.Join(parts[:i], `\`)); err != nil || attrs&AttrReparsePoint != 0 {
+			return false
+		}
+	}
+	return p.m.fileExists(data)
 }
 
 // saveOriginal keeps what the user has before we write, as a file that regedit can import.

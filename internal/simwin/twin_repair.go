@@ -72,7 +72,7 @@ func (p *process) restoreOriginal(ctx context.Context, f []string) (object, erro
 	}
 	back, missing := []keptValue{}, []string{}
 	for _, v := range kept.values {
-		if p.earlier(sid, v.data) {
+		if p.otherFile(sid, v.data) {
 			back = append(back, v)
 		} else {
 			missing = append(missing, v.name)

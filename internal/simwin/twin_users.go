@@ -83,7 +83,7 @@ func (p *process) readUser(ctx context.Context, sid string, u *userEntry) (err e
 	}
 	u.saved, u.journal = kept.state, p.m.fileExists(p.journal(sid))
 	for _, v := range kept.values {
-		if p.earlier(sid, v.data) {
+		if p.otherFile(sid, v.data) {
 			u.earlier++
 		}
 	}
@@ -107,7 +107,7 @@ func (p *process) readACL(path string) string {
 func (p *process) changed(sid string, values []pictureValue) uint64 {
 	newest := uint64(0)
 	for _, v := range values {
-		if v.kind == "sz" && p.earlier(sid, v.text()) {
+		if v.kind == "sz" && p.otherFile(sid, v.text()) {
 			newest = max(newest, fileTime(p.m.lastWriteTime(v.text())))
 		}
 	}

@@ -1,5 +1,5 @@
 # Carries out operations on the registry, one a line, and prints one outcome per line. See registry_wine_test.go.
-param([string[]] $lines, [int] $next)
+#end-of-common
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', 'Registry64')
