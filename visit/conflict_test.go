@@ -140,7 +140,7 @@ func TestDeniedForOne(t *testing.T) {
 	o := s.visit(t.Context(), nil)
 	says(t, o, photopush.Denied, "open-key")
 	s.inStep(o, ada, cleo)
-	if p := pairOf(t, o, bob); p.Have != "" || p.Reason != photopush.Denied {
+	if p := pairOf(t, o, bob); p.Have != photopush.HavePart || p.Reason != photopush.Denied {
 		t.Errorf("%+v", p)
 	}
 	if !o.Unread {
@@ -156,7 +156,7 @@ func TestValuesHalfSet(t *testing.T) {
 	o := s.visit(t.Context(), nil)
 	says(t, o, photopush.Script, "Set-PictureValue, HRESULT 0x8007001F")
 	s.inStep(o, bob)
-	if p := pairOf(t, o, ada); p.Have != "" || p.Reason != photopush.Script {
+	if p := pairOf(t, o, ada); p.Have != photopush.HaveUnknown || p.Reason != photopush.Script {
 		t.Errorf("%+v", p)
 	}
 	if !o.Unread {
@@ -232,7 +232,7 @@ func TestDoneAndNotShown(t *testing.T) {
 	}
 	o := s.visit(t.Context(), nil)
 	says(t, o, photopush.Conflict, "the workstation did what was asked, and yet does not show it")
-	if p := pairOf(t, o, ada); p.InStep() || p.Reason != photopush.Conflict || p.Have != "" {
+	if p := pairOf(t, o, ada); p.InStep() || p.Reason != photopush.Conflict || p.Have != photopush.HaveOverwritten {
 		t.Errorf("%+v", p)
 	}
 	if s.looks != 2 || !o.Unread || !slices.Equal(o.Pushed, []photopush.SID{bob}) {

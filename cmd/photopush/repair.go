@@ -33,11 +33,32 @@ Exit codes: 0 nothing is open any more; 3 no such workstation; 4 something is st
 type repairResult struct {
 	Workstation string              `json:"workstation"`
 	State       string              `json:"state"` // closed, nothing open, would change, failed
-	Found       []photopush.Finding `json:"found"`
-	Left        []photopush.Finding `json:"left"`
+	Found       []openKey           `json:"found"`
+	Left        []openKey           `json:"left"`
 	Steps       []string            `json:"steps,omitempty"`
 	Reason      photopush.Reason    `json:"reason,omitempty"`
 	Detail      string              `json:"detail,omitempty"`
+}
+
+// An openKey is the JSON of a permission that lets users write a key.
+type openKey struct {
+	Key       string `json:"key"` // Users, or the SID of the user whose key it is
+	Trustee   string `json:"trustee"`
+	Name      string `json:"name"`
+	May       string `json:"may"`
+	Owner     bool   `json:"owner"`
+	Inherited bool   `json:"inherited"`
+	Below     bool   `json:"below"`
+	Unclear   string `json:"unclear"`
+	SDDL      string `json:"sddl"`
+}
+
+func openKeys(found []photopush.Finding) []openKey {
+	keys := make([]openKey, len(found))
+	for i, f := range found {
+		keys[i] = openKey(f)
+	}
+	return keys
 }
 
 func (c *repairCommand) Run(ctx context.Context, a *app) (err error) {
@@ -77,13 +98,7 @@ func (c *repairCommand) Run(ctx context.Context, a *app) (err error) {
 }
 
 func (c *repairCommand) result(r jobs.RepairResult) repairResult {
-	out := repairResult{Workstation: r.Workstation.Host, State: c.state(r), Found: r.Found, Left: r.Left, Steps: r.Steps}
-	if out.Found == nil {
-		out.Found = []photopush.Finding{}
-	}
-	if out.Left == nil {
-		out.Left = []photopush.Finding{}
-	}
+	out := repairResult{Workstation: r.Workstation.Host, State: c.state(r), Found: openKeys(r.Found), Left: openKeys(r.Left), Steps: r.Steps}
 	if r.Err != nil {
 		out.Reason, out.Detail = photopush.ReasonOf(r.Err), photopush.Detail(r.Err)
 	}

@@ -90,6 +90,14 @@ var troubles = map[string]func(w *lab.Workstation) error{
 	"user-key": func(w *lab.Workstation) error {
 		return w.Machine.SecureKey(usersKey+`\`+string(w.Users[0].SID), keyOfWindows)
 	},
+	"windows-picture": func(w *lab.Workstation) error { // on a key that administrators may not write
+		w.Machine.AddWindowsPicture(w.Users[0].SID, 1)
+		return w.Machine.SecureKey(usersKey+`\`+string(w.Users[0].SID), "O:SYD:(A;;KA;;;SY)(A;;KRWD;;;BA)(A;;KR;;;BU)(A;;KR;;;AC)")
+	},
+	"open-key": func(w *lab.Workstation) error {
+		return w.Machine.SecureKey(usersKey, "O:BAD:(A;;KA;;;SY)(A;;KA;;;BA)(A;OICI;KA;;;BU)(A;CI;KR;;;AC)")
+	},
+	"new-picture": func(w *lab.Workstation) error { return w.Machine.AsUser(w.Users[0].SID).ChangePicture(2) },
 	"folder": func(w *lab.Workstation) error {
 		return w.Machine.SecurePath(`C:\Program Files`, "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;;0x1301bf;;;BU)")
 	},
