@@ -31,13 +31,13 @@ Exit codes: 0 nothing is open any more; 3 no such workstation; 4 something is st
 
 // A repairResult is the JSON of one workstation.
 type repairResult struct {
-	Workstation string              `json:"workstation"`
-	State       string              `json:"state"` // closed, nothing open, would change, failed
-	Found       []openKey           `json:"found"`
-	Left        []openKey           `json:"left"`
-	Steps       []string            `json:"steps,omitempty"`
-	Reason      photopush.Reason    `json:"reason,omitempty"`
-	Detail      string              `json:"detail,omitempty"`
+	Workstation string           `json:"workstation"`
+	State       string           `json:"state"` // closed, nothing open, would change, failed
+	Found       []openKey        `json:"found"`
+	Left        []openKey        `json:"left"`
+	Steps       []string         `json:"steps,omitempty"`
+	Reason      photopush.Reason `json:"reason,omitempty"`
+	Detail      string           `json:"detail,omitempty"`
 }
 
 // An openKey is the JSON of a permission that lets users write a key.
