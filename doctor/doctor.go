@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,8 @@ type Checker struct {
 	// Open opens a session by a winrm.Client, with the context that it is given. The error is a *photopush.Error.
 	Open func(ctx context.Context, w photopush.Workstation) (Session, error)
 	Now  func() time.Time
+
+	Access accountpicture.Options // how a push would write keys
 }
 
 // Check walks the steps up to the first that fails, whose error it returns. It gives all of them, also those that were not tried. Told is called
@@ -172,7 +175,7 @@ func (c *Checker) access(ctx context.Context, s Session, w photopush.Workstation
 	switch {
 	case err == nil:
 		a := answers[0].Access
-		k.tell(Rights, took, describeRights(a), nil)
+		k.tell(Rights, took, c.describeRights(a), nil)
 		k.tell(Path, 0, describePath(a, inv.ProgramFiles), nil)
 	case f != nil && f.UnsafeFolder():
 		k.tell(Rights, took, mayMake, nil)
@@ -188,30 +191,41 @@ const named = 3
 
 const mayMake = `keys may be made in AccountPicture\Users`
 
-func describeRights(a *accountpicture.Access) string {
+// describeRights says what of the keys may be written. A key that refuses is no failure of the workstation: a push of that user tells.
+func (c *Checker) describeRights(a *accountpicture.Access) string {
 	s := mayMake
 	if !a.Key {
 		s = `AccountPicture\Users is not there yet, and may be made`
 	}
-	n := len(a.Refused)
-	if n == 0 {
-		return s
+	closed, guarded := a.Closed, slices.DeleteFunc(slices.Clone(a.Refused), func(sid photopush.SID) bool { return slices.Contains(a.Closed, sid) })
+	if !c.Access.TemporaryEntry {
+		closed, guarded = a.Refused, nil
 	}
-	refuse, their := "refuse", "their users"
-	if n == 1 {
-		refuse, their = "refuses", "its user"
+	if n := len(guarded); n > 0 {
+		s += fmt.Sprintf("; %s to be written, so that a push adds a temporary permission to each: %s", keysRefuse(n, a.Users), someOf(guarded))
 	}
-	s += fmt.Sprintf("; %d of %d user keys %s to be written, so that a push for %s is denied: ", n, a.Users, refuse, their)
-	for i, sid := range a.Refused[:min(n, named)] {
-		if i > 0 {
-			s += ", "
-		}
-		s += string(sid)
-	}
-	if n > named {
-		s += ", …"
+	if n := len(closed); n > 0 {
+		s += fmt.Sprintf("; %s to be written, so that a push for these users is denied: %s", keysRefuse(n, a.Users), someOf(closed))
 	}
 	return s
+}
+
+func keysRefuse(n, of int) string {
+	if n == 1 {
+		return fmt.Sprintf("1 of %d user keys refuses", of)
+	}
+	return fmt.Sprintf("%d of %d user keys refuse", n, of)
+}
+
+func someOf(sids []photopush.SID) string {
+	var names []string
+	for _, sid := range sids[:min(len(sids), named)] {
+		names = append(names, string(sid))
+	}
+	if len(sids) > named {
+		names = append(names, "…")
+	}
+	return strings.Join(names, ", ")
 }
 
 func describePath(a *accountpicture.Access, programFiles string) string {

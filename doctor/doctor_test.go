@@ -184,12 +184,12 @@ func TestCheck(t *testing.T) {
 		"a user's key refuses": {func(t *testing.T, m *simwin.Machine) {
 			must(t, m.SecureKey(usersKey+`\`+user, readOnly))
 			m.CreateKey(usersKey + `\` + other)
-		}, may + "; 1 of 2 user keys refuses to be written, so that a push for its user is denied: " + user, safe},
+		}, may + "; 1 of 2 user keys refuses to be written, so that a push for these users is denied: " + user, safe},
 		"many users' keys refuse": {func(t *testing.T, m *simwin.Machine) {
 			for _, n := range "1234" {
 				must(t, m.SecureKey(usersKey+`\S-1-5-21-1-2-3-`+string(n), readOnly))
 			}
-		}, may + "; 4 of 4 user keys refuse to be written, so that a push for their users is denied: S-1-5-21-1-2-3-1, S-1-5-21-1-2-3-2, S-1-5-21-1-2-3-3, …",
+		}, may + "; 4 of 4 user keys refuse to be written, so that a push for these users is denied: S-1-5-21-1-2-3-1, S-1-5-21-1-2-3-2, S-1-5-21-1-2-3-3, …",
 			safe},
 	} {
 		t.Run(name, func(t *testing.T) {

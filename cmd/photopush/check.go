@@ -91,6 +91,7 @@ func (c *checkCommand) checker(p *parts, w photopush.Workstation) (*doctor.Check
 			LookupHost: p.config.Domains[i].Resolver().LookupHost,
 			Open:       func(ctx context.Context, w photopush.Workstation) (doctor.Session, error) { return remote.Open(ctx, w) },
 			Now:        time.Now,
+			Access:     p.config.Registry,
 		}, nil
 	}
 	return nil, fmt.Errorf("domain %s is not configured", w.Domain)
