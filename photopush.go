@@ -144,7 +144,8 @@ type Claim struct {
 	Until       time.Time // end of the lease, by the database's clock
 	Attempts    int       // failed visits in a row before this one; being offline is none
 	Inventory   *Inventory
-	Verify      bool // look at the workstation although every pair is in step
+	Verify      bool      // look at the workstation although every pair is in step
+	Due         time.Time // when it was due before somebody asked for it; zero where nothing was planned, and for what a pass claims
 }
 
 // A Visit is one contact with one workstation, as it is decided before it starts.

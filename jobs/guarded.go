@@ -14,9 +14,9 @@ func (j *Jobs) Workstation(ctx context.Context, name string) (photopush.Workstat
 	return j.findWorkstation(ctx, name)
 }
 
-// Hold waits for its turn at the workstation, and keeps other visits away from it until release is called; a process that ends without that holds
+// Occupy waits for its turn at the workstation, and keeps other visits away from it until release is called; a process that ends without that holds
 // it for as long as a visit may take.
-func (j *Jobs) Hold(ctx context.Context, w photopush.Workstation) (release func() error, err error) {
+func (j *Jobs) Occupy(ctx context.Context, w photopush.Workstation) (release func() error, err error) {
 	if _, err := j.Store.Rescue(ctx); err != nil {
 		return nil, err
 	}

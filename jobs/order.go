@@ -10,6 +10,11 @@ import (
 // subject is the user that a request is for. A picture can be taken away of somebody who is in no directory any more.
 func (j *Jobs) subject(ctx context.Context, r PushRequest) (photopush.UserRecord, error) {
 	user, err := j.readUser(ctx, r.User)
+	if err == nil {
+		known, err := j.Store.Users(ctx, []photopush.SID{user.SID})
+		user.Held = known[user.SID].Held
+		return user, err
+	}
 	if r.Order == "" || !errors.Is(err, photopush.ErrUnknownUser) {
 		return user, err
 	}
@@ -27,7 +32,7 @@ func (j *Jobs) subject(ctx context.Context, r PushRequest) (photopush.UserRecord
 
 // hold keeps passes from giving back what an administrator takes away, and a push ends that. What is restored is held once that is done: where
 // nothing is left of before nothing changes.
-func (j *Jobs) hold(ctx context.Context, user *photopush.UserRecord, targets []photopush.Workstation, r PushRequest) error {
+func (j *Jobs) hold(ctx context.Context, user photopush.UserRecord, targets []photopush.Workstation, r PushRequest) error {
 	if r.Order == photopush.Restore {
 		return nil
 	}

@@ -15,6 +15,9 @@ const SourceNamed = "named"
 // ErrNoWorkstation: no inventory names the user, and no workstation was given.
 var ErrNoWorkstation = errors.New("no inventory shows a profile of the user")
 
+// ErrHeld: no workstation of the user is known, and his picture will not be pushed to one that he comes to.
+var ErrHeld = errors.New("no workstation of the user is known; he gets no picture on any that he comes to")
+
 // A PushRequest is a person whose picture is to be right now, or to go.
 type PushRequest struct {
 	User         string          // account name, UPN, DOMAIN\account or SID
@@ -45,11 +48,17 @@ func (j *Jobs) Push(ctx context.Context, r PushRequest, tell func(PushResult)) (
 		return user, err
 	}
 	targets, err := j.targets(ctx, user, r)
+	if errors.Is(err, ErrNoWorkstation) && r.Order == photopush.Remove && !r.DryRun {
+		if err := j.Store.Hold(ctx, user.SID, nil, true); err != nil {
+			return user, err
+		}
+		return user, ErrHeld
+	}
 	if err != nil {
 		return user, err
 	}
 	if !r.DryRun {
-		if err := j.prepare(ctx, &user, targets, r); err != nil {
+		if err := j.prepare(ctx, user, targets, r); err != nil {
 			return user, err
 		}
 	}
@@ -61,7 +70,7 @@ func (j *Jobs) Push(ctx context.Context, r PushRequest, tell func(PushResult)) (
 }
 
 // prepare stores what the request decides, so that no pass decides otherwise meanwhile.
-func (j *Jobs) prepare(ctx context.Context, user *photopush.UserRecord, targets []photopush.Workstation, r PushRequest) error {
+func (j *Jobs) prepare(ctx context.Context, user photopush.UserRecord, targets []photopush.Workstation, r PushRequest) error {
 	if err := j.hold(ctx, user, targets, r); err != nil {
 		return err
 	}
@@ -158,16 +167,22 @@ func (j *Jobs) pushOne(ctx context.Context, user photopush.UserRecord, w photopu
 	result := j.visit(ctx, claim, photopush.Visit{Workstation: w, For: user.SID, Order: request.Order, DryRun: request.DryRun})
 	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
-	if request.DryRun || unvisited(ctx, result.Outcome) {
-		err = j.Store.Release(storing, claim)
-	} else {
-		one.Lock()
-		err = j.store(storing, []photopush.Result{result})
-		one.Unlock()
+	r.take(user.SID, request, result.Outcome)
+	if request.Order == photopush.Restore && r.Removed {
+		err = j.Store.Hold(storing, user.SID, []photopush.GUID{w.ID}, true) // or the next pass would push again
 	}
-	r.take(user.SID, result.Outcome)
-	if request.Order == photopush.Restore && !request.DryRun && r.Err == nil {
-		err = errors.Join(err, j.Store.Hold(storing, user.SID, []photopush.GUID{w.ID}, true)) // or the next pass would push again
+	if request.Order == photopush.Restore && r.Err != nil {
+		result.Outcome.Pairs = slices.DeleteFunc(result.Outcome.Pairs, func(p photopush.Pair) bool { return p.User == user.SID }) // wanted is what was before
+	}
+	switch {
+	case request.DryRun:
+		err = errors.Join(err, j.Store.PutBack(storing, claim))
+	case unvisited(ctx, result.Outcome):
+		err = errors.Join(err, j.Store.Release(storing, claim))
+	default:
+		one.Lock()
+		err = errors.Join(err, j.store(storing, []photopush.Result{result}))
+		one.Unlock()
 	}
 	r.Err = errors.Join(r.Err, err)
 	return r
@@ -177,9 +192,11 @@ func (j *Jobs) pushOne(ctx context.Context, user photopush.UserRecord, w photopu
 func pointless(user photopush.UserRecord, w photopush.Workstation, r PushRequest) error {
 	switch {
 	case !w.Enabled:
-		return &photopush.Error{Reason: photopush.OutOfScope, Op: "visit", On: w.Host, Err: errors.New("the computer account is disabled")}
+		return disabled(w)
 	case r.Order != "":
 		return nil
+	case !user.Held.IsZero() && len(r.Workstations) > 0:
+		return leave(w, photopush.OutOfScope, "the user's picture was taken away everywhere; photopush push without --workstation gives it back")
 	case !user.Enabled:
 		return leave(w, photopush.OutOfScope, "the user's account is disabled")
 	case user.Digest == "":
@@ -188,12 +205,16 @@ func pointless(user photopush.UserRecord, w photopush.Workstation, r PushRequest
 	return nil
 }
 
+func disabled(w photopush.Workstation) error {
+	return &photopush.Error{Reason: photopush.OutOfScope, Op: "visit", On: w.Host, Err: errors.New("the computer account is disabled")}
+}
+
 func leave(w photopush.Workstation, reason photopush.Reason, detail string) error {
 	return &photopush.Error{Reason: reason, Op: "leave picture on", On: w.Host, Err: errors.New(detail)}
 }
 
 // take is what the outcome says of one user: his own reason, not that of others on the workstation.
-func (r *PushResult) take(user photopush.SID, o photopush.Outcome) {
+func (r *PushResult) take(user photopush.SID, request PushRequest, o photopush.Outcome) {
 	i := slices.IndexFunc(o.Pairs, func(p photopush.Pair) bool { return p.User == user })
 	if i < 0 {
 		if r.Err = o.Err; r.Err == nil {
@@ -204,7 +225,7 @@ func (r *PushResult) take(user photopush.SID, o photopush.Outcome) {
 	r.Pair, r.Steps = o.Pairs[i], o.Steps
 	switch {
 	case o.Steps != nil:
-	case r.Pair.Want == photopush.Leave:
+	case r.Pair.Want == photopush.Leave, r.Pair.Want == photopush.Absent && request.Order == "":
 		r.Err = leave(r.Workstation, r.Pair.Reason, r.Pair.Detail)
 	case r.Pair.InStep():
 		r.Pushed, r.Removed = slices.Contains(o.Pushed, user), slices.Contains(o.Removed, user)

@@ -2,6 +2,9 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 
 	photopush "github.com/photopush/photopush"
@@ -63,14 +66,22 @@ func (j *Jobs) open(ctx context.Context, names []string) ([]photopush.Workstatio
 		return targets, nil
 	}
 	found, err := j.Store.Findings(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range found {
+		if seen[f.Workstation.ID] {
+			continue
+		}
 		w, err := j.Store.Workstation(ctx, f.Workstation.ID)
 		if err != nil {
 			return nil, err
 		}
-		add(w.Workstation)
+		if seen[w.ID] = true; w.Enabled {
+			targets = append(targets, w.Workstation)
+		}
 	}
-	return targets, err
+	return targets, nil
 }
 
 // each does something for the targets, as many side by side as there are lanes, and returns when all of it is done.
@@ -92,6 +103,9 @@ func (j *Jobs) each(ctx context.Context, targets []photopush.Workstation, do fun
 
 // repairOne waits for its turn at the workstation, and stores what is there after it.
 func (j *Jobs) repairOne(ctx context.Context, w photopush.Workstation, dryRun bool, one *sync.Mutex) visit.Repair {
+	if !w.Enabled {
+		return visit.Repair{Workstation: w.ID, Err: disabled(w)}
+	}
 	claim, err := j.turn(ctx, w, one)
 	if err != nil {
 		return visit.Repair{Workstation: w.ID, Err: err}
@@ -100,8 +114,8 @@ func (j *Jobs) repairOne(ctx context.Context, w photopush.Workstation, dryRun bo
 	repair := j.contactRepair(ctx, w, dryRun)
 	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
-	if dryRun || !repair.Contacted || refused(repair.Err) != nil {
-		err = j.Store.Release(storing, claim)
+	if dryRun || repair.Inventory == nil { // what it learnt of the way there a visit learns as well
+		err = j.Store.PutBack(storing, claim)
 	} else {
 		now := j.Now().UTC()
 		r.Outcome.Finished, r.Outcome.Contacted, r.Outcome.Unread = now, true, repair.Unread
@@ -109,9 +123,7 @@ func (j *Jobs) repairOne(ctx context.Context, w photopush.Workstation, dryRun bo
 		r.NextDue, r.VerifyDue = now, now // what a pass left undone there for these keys can be done now
 		err = j.keep(storing, r, one)
 	}
-	if repair.Err == nil {
-		repair.Err = err
-	}
+	repair.Err = errors.Join(repair.Err, err)
 	return repair
 }
 
@@ -126,7 +138,14 @@ func (j *Jobs) keep(ctx context.Context, r photopush.Result, one *sync.Mutex) er
 	return err
 }
 
-func (j *Jobs) contactRepair(ctx context.Context, w photopush.Workstation, dryRun bool) visit.Repair {
+// contactRepair visits the workstation. A panic is a fault of one visit, not of all others.
+func (j *Jobs) contactRepair(ctx context.Context, w photopush.Workstation, dryRun bool) (r visit.Repair) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.Log.Error("repair", "workstation", w.Host, "panic", p, "stack", string(debug.Stack()))
+			r = visit.Repair{Workstation: w.ID, Err: &photopush.Error{Reason: photopush.Internal, Op: "visit", On: w.Host, Err: fmt.Errorf("panic: %v", p)}}
+		}
+	}()
 	d := j.domain(w.Domain)
 	if d == nil {
 		return visit.Repair{Workstation: w.ID, Err: &photopush.Error{Reason: photopush.OutOfScope, Op: "visit", On: w.Host, Err: notConfigured(w)}}

@@ -48,6 +48,8 @@ type Store interface {
 	FinishAll(ctx context.Context, rs []photopush.Result) (errs []error, err error)
 	// Release gives a claim back unvisited.
 	Release(ctx context.Context, c photopush.Claim) error
+	// PutBack gives a claim of ClaimOne back as if it had not been made.
+	PutBack(ctx context.Context, c photopush.Claim) error
 	// SetVerify asks for a look at workstations although every pair is in step: all, or only these.
 	SetVerify(ctx context.Context, only []photopush.GUID) error
 	// RetryRejected makes the workstations of a domain due at once that rejected the credential before its secret was changed.

@@ -193,8 +193,8 @@ func (s *Store) ClaimOne(ctx context.Context, id photopush.GUID, length time.Dur
 		if err := t.expire(); err != nil {
 			return err
 		}
-		var no, until int64
-		err := t.scan("SELECT no, lease_until FROM workstation WHERE id = ? AND enabled = 1 AND gone_since = 0", []any{string(id)}, &no, &until)
+		var no, until, due int64
+		err := t.scan("SELECT no, lease_until, due FROM workstation WHERE id = ? AND enabled = 1 AND gone_since = 0", []any{string(id)}, &no, &until, &due)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w", photopush.ErrUnknownWorkstation)
 		}
@@ -202,6 +202,9 @@ func (s *Store) ClaimOne(ctx context.Context, id photopush.GUID, length time.Dur
 			return err
 		}
 		taken, err = t.lease(t.newLease(owner, length), false, "= ?", no)
+		for i := range taken {
+			taken[i].Due = fromMillis(due)
+		}
 		return err
 	})
 	if err != nil || len(taken) == 0 {
@@ -216,6 +219,17 @@ func (s *Store) Release(ctx context.Context, c photopush.Claim) error {
 	return s.write(ctx, "release "+c.Workstation.Host, func(t *tx) error {
 		_, err := t.exec(`UPDATE workstation SET lease_owner = '', lease_token = '', lease_until = 0, due = ? WHERE no = ? AND lease_token = ? AND lease_until > 0`,
 			t.now, no, token)
+		return err
+	})
+}
+
+// PutBack gives a claim of ClaimOne back as if it had not been made: due when it was before, unless somebody has made it due meanwhile.
+func (s *Store) PutBack(ctx context.Context, c photopush.Claim) error {
+	no, token := splitToken(c.Token)
+	return s.write(ctx, "put back "+c.Workstation.Host, func(t *tx) error {
+		_, err := t.exec(`UPDATE workstation SET lease_owner = '', lease_token = '', lease_until = 0, due = CASE WHEN due > 0 THEN due
+			WHEN EXISTS (SELECT 1 FROM picture WHERE workstation = id AND changed_in = ?1) THEN ?2 ELSE ?3 END WHERE no = ?4 AND lease_token = ?1 AND lease_until > 0`,
+			token, t.now, millis(c.Due), no)
 		return err
 	})
 }

@@ -16,7 +16,7 @@ type Repair struct {
 	Unread      bool                 // something may have been changed that was not read back
 	Found       []photopush.Finding
 	Elsewhere   []photopush.Elsewhere
-	Left        []photopush.Finding // what is still open after it; in a dry run what no repair can mend
+	Left        []photopush.Finding // what is still open after it; in a dry run all that was found
 	Steps       []string            // of a dry run: what would be done
 	Err         error
 }

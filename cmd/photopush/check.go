@@ -67,7 +67,7 @@ func (c *checkCommand) Run(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return fmt.Errorf("check %s: %w", c.Workstation, err)
 	}
-	release, err := p.jobs.Hold(ctx, w)
+	release, err := p.jobs.Occupy(ctx, w)
 	if err != nil {
 		return err
 	}

@@ -58,13 +58,17 @@ func (c *personCommand) run(ctx context.Context, a *app, name string, order phot
 			c.tell(a, name, r, order)
 		}
 	})
+	held := errors.Is(err, jobs.ErrHeld)
+	if held {
+		err = nil
+	}
+	if c.Format == "json" && (err == nil || len(results) > 0) { // what was done before an interruption was done
+		err = errors.Join(err, writeJSON(a.Stdout, results))
+	} else if held {
+		fmt.Fprintf(a.Stdout, "%s: %v\n", c.User, jobs.ErrHeld)
+	}
 	if err != nil {
 		return c.explain(name, err)
-	}
-	if c.Format == "json" {
-		if err := writeJSON(a.Stdout, results); err != nil {
-			return err
-		}
 	}
 	if len(failed) == 0 {
 		return nil

@@ -22,11 +22,13 @@ func (*repairCommand) Help() string {
 	return `Closes registry keys of account pictures that an old recipe has opened: it let Users write below
 HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\AccountPicture\Users, so that everybody could exchange everybody's picture. Entries that let Everyone, Authenticated Users, Users,
 INTERACTIVE or Domain Users write let them read from then on; a key that a user owns is given to Administrators. What the permissions were is kept in the database before
-anything is changed, and told by photopush stale --format json.
+anything is changed, and told by --format json.
 
 Remove the group policy of that recipe first: while it is there it sets its permissions again.
 
-Exit codes: 0 nothing is open any more; 3 no such workstation; 4 something is still open, or a workstation could not be visited; 5 a credential was rejected.`
+It visits as many workstations at once as a pass does (jobs.visits), and a pass waits for it.
+
+Exit codes: 0 nothing is open any more, or with --dry-run every workstation was looked at; 3 no such workstation; 4 something is still open, or a workstation could not be visited; 5 a credential was rejected.`
 }
 
 // A repairResult is the JSON of one workstation.
@@ -81,14 +83,13 @@ func (c *repairCommand) Run(ctx context.Context, a *app) (err error) {
 			c.tell(a, r)
 		}
 	})
+	if c.Format == "json" && (err == nil || len(results) > 0) { // what was done before an interruption was done
+		err = errors.Join(err, writeJSON(a.Stdout, results))
+	}
 	if err != nil {
 		return fmt.Errorf("repair-acl: %w", err)
 	}
-	if c.Format == "json" {
-		if err := writeJSON(a.Stdout, results); err != nil {
-			return err
-		}
-	} else if len(results) == 0 {
+	if c.Format == "text" && len(results) == 0 {
 		fmt.Fprintln(a.Stdout, "no workstation is known to have a key that users may write")
 	}
 	if len(failed) == 0 {

@@ -222,6 +222,29 @@ func release(s *suite) {
 	s.lost(s.Finish(s.ctx, photopush.Result{Claim: c}))
 }
 
+// putBack: a look that somebody asked for changes nothing of when the workstation is due, unless it was made due meanwhile.
+func putBack(s *suite) {
+	s.company(1)
+	later := s.now().Add(3 * time.Hour)
+	for name, due := range map[string]time.Time{"later": later, "never": {}} {
+		s.ok(s.Finish(s.ctx, photopush.Result{Claim: s.take(1), Outcome: photopush.Outcome{Workstation: id(1), Finished: s.now()}, NextDue: due}))
+		c := s.take(1)
+		s.same(name+": was due", c.Due, due)
+		s.ok(s.PutBack(s.ctx, c))
+		s.same(name, s.record(1).Due, due)
+		s.ok(s.PutBack(s.ctx, c)) // given back already
+	}
+	c := s.take(1)
+	s.ok(s.SetDue(s.ctx, []photopush.GUID{id(1)}, s.now(), photopush.OnDemand))
+	s.ok(s.PutBack(s.ctx, c))
+	s.same("made due meanwhile", s.record(1).Due, s.now())
+	s.ok(s.Finish(s.ctx, photopush.Result{Claim: s.take(1), Outcome: photopush.Outcome{Workstation: id(1), Finished: s.now()}, NextDue: later}))
+	c = s.take(1)
+	s.ok(s.SetWants(s.ctx, []photopush.Pair{want(1, 1, "a")}))
+	s.ok(s.PutBack(s.ctx, c))
+	s.same("wanted meanwhile", s.record(1).Due, s.now())
+}
+
 func nextDue(s *suite) {
 	check := func(what string, next time.Time, due, leased int) {
 		s.Helper()

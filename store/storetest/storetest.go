@@ -45,6 +45,7 @@ func Run(t *testing.T, database Database) {
 		{"claim one", claimOne},
 		{"lease ends", leaseEnds},
 		{"release", release},
+		{"put back", putBack},
 		{"finish stores", finishStores},
 		{"finish needs the lease", finishNeedsLease},
 		{"finish and due", finishAndDue},
