@@ -21,6 +21,7 @@ type Inventory struct {
 	DefaultTile  bool      // policy UseDefaultTile: Windows ignores account pictures
 	UsersACL     string    // owner and DACL (SDDL) of the key that holds all users' keys; empty where it is missing or could not be read
 	OtherKeys    int       // keys in it whose name is no account's SID
+	Truncated    bool      // a list was too long: who is missing from Accounts may be there
 	Profiles     []Profile
 	Accounts     []Account
 }
@@ -36,6 +37,9 @@ func (i *Inventory) Account(sid SID) Account {
 		if a.SID == sid {
 			return a
 		}
+	}
+	if i.Truncated {
+		return Account{SID: sid, Error: "what is beyond the end of a list that was cut"}
 	}
 	return Account{SID: sid, State: StateAbsent}
 }

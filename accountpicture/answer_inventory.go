@@ -91,7 +91,7 @@ func parseInventory(line []byte) (Answer, error) {
 		fault(w.Free >= -1, "free is %d", w.Free),
 		boundedSDDL(w.ACL), number("others", w.Others),
 		number("net", w.NET), number("build", w.Build), number("ubr", w.UBR), number("installed", w.Installed))
-	return Answer{Truncated: w.Truncated, Inventory: &photopush.Inventory{
+	return Answer{Truncated: w.Truncated, Inventory: &photopush.Inventory{Truncated: w.Truncated,
 		PowerShell: clean(w.PS, maxText), NETRelease: int(w.NET), Build: int(w.Build), Revision: int(w.UBR),
 		Release: clean(w.Display, maxText), Edition: clean(w.Edition, maxText), Type: clean(w.Type, maxText),
 		InstallDate: w.Installed, MachineGUID: clean(w.Machine, maxText), Domain: clean(w.Domain, maxText), EntraJoined: w.Entra,

@@ -51,7 +51,7 @@ func TestParseAnswer(t *testing.T) {
 		{Verb: "inventory", OK: true, Truncated: true, Inventory: &photopush.Inventory{
 			PowerShell: "5.1.22621.2506", NETRelease: 533320, Build: 22631, Revision: 4317, Release: "23H2", Edition: "Enterprise", Type: "Client",
 			InstallDate: 1700000000, MachineGUID: "b5af4a2a", Domain: "corp.example", EntraJoined: true, ProgramFiles: `C:\Program Files`, FreeBytes: -1, DefaultTile: true,
-			UsersACL: "O:BAD:(A;CI;KA;;;WD)", OtherKeys: 2,
+			UsersACL: "O:BAD:(A;CI;KA;;;WD)", OtherKeys: 2, Truncated: true,
 			Profiles: []photopush.Profile{
 				{SID: user1, LastUse: time.Date(2024, 9, 8, 1, 44, 52, 448000000, time.UTC)},
 				{SID: user2, Loaded: true, Interactive: true}},

@@ -113,8 +113,9 @@ func rightsInWords(mask uint32) string {
 	return strings.Join(words, ", ")
 }
 
-// closed tells whether the inventory proves that only administrators can have written to the key of a user, and made it: without that, it
-// may be a link that a user has planted, and nobody knows whose permissions would be changed with it.
+// closed tells whether the inventory proves that only administrators can write to the key of a user now, and make one: without that, it may be a
+// link that a user has planted, and nobody knows whose permissions would be changed with it. A link that was planted before the keys were
+// closed is not seen: the scripts look at what a key holds.
 func closed(inv *photopush.Inventory, a photopush.Account) bool {
 	return closedKey(inv.UsersACL) && closedKey(a.ACL)
 }

@@ -28,7 +28,7 @@ func deletable(inv *photopush.Inventory, sid photopush.SID, v photopush.Value) b
 }
 
 // plainPath is the path of a file on a drive of the workstation: no share, device or stream (docs/script.md, changed).
-var plainPath = regexp.MustCompile(`\A[A-Za-z]:\\[^/:*?"<>|\x00-\x1f]{1,250}\z`)
+var plainPath = regexp.MustCompile(`\A[A-Za-z]:\\[^/:*?"<>|\x00-\x1f]{1,250}\.(?i:jpe?g|png|bmp|gif)\z`)
 
 // restorable are how many of an account's values could be put back if they were kept now, as far as that is known: it is where at least one
 // of their files is there. Whether each of them is, the script looks when it puts them back.

@@ -53,7 +53,7 @@ func Plan(inv *photopush.Inventory, wishes []Wish, opts Options) ([]Verb, error)
 		case w.Set != nil:
 			steps, size := u.put(w.Set)
 			puts, need = append(puts, steps...), need+size
-		case w.Restore && u.account.Earlier == 0 && u.shows(): // else only our files are left of one that was restored
+		case w.Restore && u.account.Earlier == 0 && (u.shows() || u.account.Saved != ""): // else only our files are left of one that was restored
 			return nil, &photopush.Error{Reason: photopush.Conflict, Op: "restore picture of", On: string(w.User), Err: errors.New("nothing is kept there of before that could be put back")}
 		default:
 			removals = append(removals, u.remove(w.Restore)...)

@@ -38,12 +38,13 @@ func makeSet(name string, sizes ...int) *photo.Set {
 }
 
 func emptyInventory() *photopush.Inventory {
-	return &photopush.Inventory{PowerShell: "5.1.22621.2506", NETRelease: 533320, Build: 22631, ProgramFiles: `C:\Program Files`, FreeBytes: 10 << 30}
+	return &photopush.Inventory{PowerShell: "5.1.22621.2506", NETRelease: 533320, Build: 22631, ProgramFiles: `C:\Program Files`, FreeBytes: 10 << 30, UsersACL: windowsUsers}
 }
 
 func plan(t *testing.T, inv *photopush.Inventory, wishes ...Wish) []Verb {
 	t.Helper()
-	verbs, err := Plan(inv, wishes, Options{TemporaryEntry: true})
+	guarded := slices.ContainsFunc(inv.Accounts, func(a photopush.Account) bool { return a.ACL == windowsMade })
+	verbs, err := Plan(inv, wishes, Options{TemporaryEntry: guarded})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +132,8 @@ func TestPlan(t *testing.T) {
 		}, []Wish{{User: user1, Set: set}}, nil},
 		"a file missing": {func(t *testing.T) *photopush.Inventory {
 			return change(inStep(t, set), func(a *photopush.Account) { a.Files = nil })
-		}, []Wish{{User: user1, Set: set}}, []string{"1001 put 32 number 0", "1001 put 96 number 0"}},
+		}, []Wish{{User: user1, Set: set}}, []string{"1001 put 32 number 1", "1001 put 96 number 1", // under names that no value names
+			"1001 set 32=32 " + strings.TrimPrefix(allOf96, "32=32 ")}},
 		"an old file left over": {func(t *testing.T) *photopush.Inventory {
 			return change(inStep(t, set), func(a *photopush.Account) {
 				a.Files = append(a.Files, photopush.File{Name: variantName(other, other.Variants[0], 7).String(), Length: 1})
@@ -259,7 +261,7 @@ func TestPlanRemoval(t *testing.T) {
 			if have := Have(test.station.inv, user1); have != test.have {
 				t.Errorf("it has %q, want %q", have, test.have)
 			}
-			if diff := cmp.Diff(a, inv.Account(user1), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(photopush.Account{}, "Changed")); diff != "" {
+			if diff := cmp.Diff(a, inv.Account(user1), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(photopush.Account{}, "Changed", "ACL")); diff != "" {
 				t.Errorf("Apply (-there +believed):\n%s", diff)
 			}
 			if test.state == "-" {
@@ -348,7 +350,7 @@ func TestPlanRungs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := windows()
 			s.inv.UsersACL = test.users
-			s.edit(user1, func(a *photopush.Account) { a.ACL = test.own })
+			edit(s.inv, user1, func(a *photopush.Account) { a.ACL = test.own })
 			verbs, err := Plan(s.inv, []Wish{{User: user1, Set: makeSet("set", 96)}}, Options{TemporaryEntry: test.allowed})
 			if err != nil {
 				t.Fatal(err)

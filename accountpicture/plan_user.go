@@ -34,7 +34,7 @@ func (p *userPlan) put(set *photo.Set) (verbs []Verb, need int64) {
 	}
 	files := map[int]string{} // by size of the variant
 	for _, v := range set.Variants {
-		name, there := place(a, set, v)
+		name, there := p.place(set, v)
 		files[v.Size] = name
 		if !there {
 			p.verbs = append(p.verbs, PutFile{SID: a.SID, File: name, Bytes: v.JPEG, SHA256: v.SHA256})
@@ -71,15 +71,20 @@ func (p *userPlan) remove(restore bool) []Verb {
 		}
 	}
 	switch {
-	case a.Saved == photopush.StateAbsent && len(ours) > 0 && len(judge(KeyUsers, p.inv.UsersACL)) > 0: // no key is deleted that may be a link to another
-		p.deleteValues(ours)
-	case restore && a.Saved != "", a.Saved != "" && (!foreign || !others && len(ours) > 0 && a.Earlier > 0): // the latter: a run that was ended has put a part of it back
+	case p.restorable() && (restore && a.Saved != "" || a.Saved != "" && (!foreign || !others && len(ours) > 0 && a.Earlier > 0)): // the latter: a run that was ended has put a part of it back
 		p.restore()
 	case len(ours) > 0:
 		p.deleteValues(ours)
 	}
 	p.deleteFiles(p.named)
 	return p.verbs
+}
+
+// restorable tells whether what is kept may be put back: not on a key that users can have made or changed. It may be a link to another key, where a
+// value that a user has chosen is what Windows executes, and an empty key is not ours to delete.
+func (p *userPlan) restorable() bool {
+	a := p.account
+	return closedKey(p.inv.UsersACL) && (a.State == photopush.StateAbsent || closedKey(a.ACL))
 }
 
 // shows tells whether a value of the user names a place of ours.
@@ -139,7 +144,8 @@ func variantName(set *photo.Set, v photo.Variant, number int) FileName {
 }
 
 // place is the name of the variant's file: of one that is there intact, else the first name that nothing has.
-func place(a photopush.Account, set *photo.Set, v photo.Variant) (name string, there bool) {
+func (p *userPlan) place(set *photo.Set, v photo.Variant) (name string, there bool) {
+	a := p.account
 	taken := map[int]bool{}
 	want := variantName(set, v, 0)
 	for _, f := range a.Files {
@@ -152,6 +158,13 @@ func place(a photopush.Account, set *photo.Set, v photo.Variant) (name string, t
 			return f.Name, true
 		}
 		taken[number] = true
+	}
+	for _, v := range a.Values { // what a value names is complete, or is not written: it would be incomplete for a moment
+		_, n, ok := ours(p.inv, a.SID, v)
+		number := n.Number
+		if n.Number = 0; ok && n == want {
+			taken[number] = true
+		}
 	}
 	for taken[want.Number] && want.Number < maxNumber {
 		want.Number++

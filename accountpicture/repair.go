@@ -66,12 +66,14 @@ func tighten(inv *photopush.Inventory, key, sddl string) (TightenACL, bool) {
 // maxDomains are more than any real workstation has accounts of: its own, and those of its forest.
 const maxDomains = 20
 
-// domainUsersOf are the SIDs that Domain Users may have there, ascending.
+// domainUsersOf are the SIDs that Domain Users may have there: of the domains of profiles, which only Windows makes, before those of keys,
+// whose names users may have chosen.
 func domainUsersOf(inv *photopush.Inventory) []string {
 	var sids []string
 	add := func(sid photopush.SID) {
-		if i := strings.LastIndexByte(string(sid), '-'); i > 0 {
-			sids = append(sids, string(sid[:i])+domainUsers)
+		i := strings.LastIndexByte(string(sid), '-')
+		if of := string(sid[:max(i, 0)]) + domainUsers; i > 0 && len(sids) < maxDomains && !slices.Contains(sids, of) {
+			sids = append(sids, of)
 		}
 	}
 	for _, p := range inv.Profiles {
@@ -80,9 +82,7 @@ func domainUsersOf(inv *photopush.Inventory) []string {
 	for _, a := range inv.Accounts {
 		add(a.SID)
 	}
-	slices.Sort(sids)
-	sids = slices.Compact(sids)
-	return sids[:min(len(sids), maxDomains)]
+	return sids
 }
 
 func sumOf(sddl string) string {

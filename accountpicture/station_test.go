@@ -24,7 +24,10 @@ type station struct {
 func newStation(inv *photopush.Inventory) *station {
 	s := &station{inv: inv, kept: map[photopush.SID][]photopush.Value{}, gone: map[string]bool{}, held: map[photopush.SID]bool{}, deny: map[photopush.SID]bool{}, hurt: map[string]bool{}}
 	s = s.clone()
-	for _, a := range s.inv.Accounts {
+	for i, a := range s.inv.Accounts {
+		if a.ACL == "" && a.State != photopush.StateAbsent {
+			s.inv.Accounts[i].ACL = windowsUsers
+		}
 		for _, v := range a.Values {
 			if !s.whole(a, v) {
 				s.hurt[v.Data] = true
@@ -277,6 +280,9 @@ func (s *station) edit(sid photopush.SID, change func(*photopush.Account)) {
 	edit(s.inv, sid, change)
 	edit(s.inv, sid, func(a *photopush.Account) {
 		a.Earlier, a.Changed = 0, time.Time{}
+		if a.ACL == "" && a.State != photopush.StateAbsent {
+			a.ACL = windowsUsers // as the key inherits from the one above
+		}
 		for _, v := range s.kept[sid] {
 			if s.there(sid, v) {
 				a.Earlier++

@@ -168,6 +168,10 @@ func (c *contact) push(ctx context.Context, wishes []accountpicture.Wish) error 
 	for range len(wishes) + 1 { // each round ends the work, or takes one user out
 		verbs, err := accountpicture.Plan(c.inv, c.without(wishes), c.Options)
 		if err != nil {
+			if c.failed[c.task.For] == nil && c.task.Order == photopush.Restore && photopush.ReasonOf(err) == photopush.Conflict {
+				c.fail(c.task.For, err) // the others have no part in it
+				continue
+			}
 			return err
 		}
 		err = c.runAll(ctx, verbs)

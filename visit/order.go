@@ -53,5 +53,8 @@ func (c *contact) tellEntries(answers []accountpicture.Answer) {
 		if a.Before != "" && a.SID != "" {
 			c.Log.Info("temporary permission", "workstation", c.w.Host, "sid", a.SID, "before", a.Before, "after", a.After)
 		}
+		for _, u := range a.Undone {
+			c.Log.Info("took off a temporary permission that an ended run had left", "workstation", c.w.Host, "sid", u.SID, "before", u.ACL, "after", u.After)
+		}
 	}
 }

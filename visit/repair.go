@@ -2,7 +2,9 @@ package visit
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/accountpicture"
@@ -38,18 +40,20 @@ func (v *Visitor) Repair(ctx context.Context, task photopush.Visit, keep func(co
 }
 
 func (c *contact) repair(ctx context.Context, r *Repair, keep func(context.Context, []photopush.Finding) error) error {
+	var refused []error
+	skip := map[photopush.SID]bool{} // whose keys refuse: the others are closed all the same
 	for round := 1; ; round++ {
 		if err := c.look(ctx); err != nil {
-			return err
+			return errors.Join(append(refused, err)...)
 		}
 		r.Left, r.Elsewhere = accountpicture.Findings(c.inv), accountpicture.Elsewhere(c.inv)
 		if round == 1 {
 			r.Found = r.Left
 		}
-		verbs := accountpicture.PlanRepair(c.inv)
+		verbs := slices.DeleteFunc(accountpicture.PlanRepair(c.inv), func(v accountpicture.Verb) bool { return skip[v.User()] })
 		switch {
-		case len(verbs) == 0 || round > rounds:
-			return c.left(r)
+		case len(verbs) == 0 || round > rounds+len(skip):
+			return errors.Join(append(refused, c.left(r))...)
 		case c.task.DryRun:
 			r.Steps = accountpicture.Describe(verbs, c.inv, c.name)
 			return nil
@@ -57,7 +61,14 @@ func (c *contact) repair(ctx context.Context, r *Repair, keep func(context.Conte
 		if err := keep(ctx, r.Left); err != nil {
 			return err
 		}
-		if err := c.runAll(ctx, verbs); err != nil {
+		err := c.runAll(ctx, verbs)
+		user, ofUser := accountpicture.FailedUser(err)
+		switch {
+		case err == nil:
+		case ofUser && !skip[user]:
+			skip[user] = true
+			refused = append(refused, err)
+		default:
 			return err
 		}
 	}

@@ -55,7 +55,7 @@ func (o original) value(name string) (string, bool) {
 	return o.values[i].Data, true
 }
 
-var plainPath = regexp.MustCompile(`\A[A-Za-z]:\\[^/:*?"<>|\x00-\x1f]{1,250}\z`)
+var plainPath = regexp.MustCompile(`\A[A-Za-z]:\\[^/:*?"<>|\x00-\x1f]{1,250}\.(?i:jpe?g|png|bmp|gif)\z`)
 
 // earlier counts the kept values that could be put back.
 func (o original) earlier(s State) int {

@@ -53,6 +53,11 @@ function Invoke-RestoreOriginal($fields) {
   foreach ($name in $original.values.Keys) {
     if (Test-OtherFile $sid $original.values[$name]) { $back[$name] = $original.values[$name] } else { $missing += $name }
   }
+  if (-not $back.Count -and @($there.Values | Where-Object { -not (Test-Ours $sid $_.Substring($_.IndexOf(':') + 1)) }).Count) {
+    Stop-Verb conflict original 'nothing of before is left, and the values are not ours'
+  }
+  $run.where = 'key' # of others' making, it might be a link to a key where a value says what Windows runs
+  Assert-ImageKey $sid ($hklm.OpenSubKey("$UsersKey\$sid"))
   if ($state -eq 'absent' -and -not $back.Count) { $answer = [ordered]@{ sid = $sid; rung = 'plain'; before = ''; after = ''; state = $state; values = @() } } else {
     $answer = Use-PictureKey $sid $rungs { param($key)
       $run.where = 'Set-PictureValue'

@@ -25,7 +25,7 @@ var (
 	keptState = regexp.MustCompile(`\A; S-[0-9-]+ before photopush: (absent|[0-9a-f]{64})\z`)
 	keptData  = regexp.MustCompile(`\A"(Image[0-9]+)"="(.*)"\z`)
 	escaped   = regexp.MustCompile(`\\(.)`)
-	plainForm = regexp.MustCompile(`\A[A-Za-z]:\\[^/:*?"<>|\x00-\x1f]+\z`)
+	plainForm = regexp.MustCompile(`\A[A-Za-z]:\\[^/:*?"<>|\x00-\x1f]+\.(?i:jpe?g|png|bmp|gif)\z`)
 )
 
 func (p *process) originalPath(sid string) string { return p.state + `\` + sid + ".reg" }
@@ -79,9 +79,9 @@ func fileText(b []byte) string {
 	return string(utf16.Decode(units))
 }
 
-// plain tells whether data is a path of a drive: no share, no device, no stream.
+// plain tells whether data is the path of a picture on a drive: no share, no device, no stream.
 func plain(data string) bool {
-	return plainForm.MatchString(data) && len(utf16.Encode([]rune(data))) <= len(`C:\`)+250
+	return plainForm.MatchString(data) && len(utf16.Encode([]rune(data[:strings.LastIndexByte(data, '.')]))) <= len(`C:\`)+250
 }
 
 // ours tells whether a value names a file of ours of this user.

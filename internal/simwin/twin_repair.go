@@ -78,6 +78,14 @@ func (p *process) restoreOriginal(ctx context.Context, f []string) (object, erro
 			missing = append(missing, v.name)
 		}
 	}
+	if len(back) == 0 && slices.ContainsFunc(read.values, func(v pictureValue) bool { return !p.ours(sid, v.text()) }) {
+		return nil, failure{"conflict", 0, "original", "nothing of before is left, and the values are not ours"}
+	}
+	p.where = "key"
+	there, err := p.openPictureKey(sid, keyRead)
+	if err := p.imageKey(sid, there, err); err != nil {
+		return nil, err
+	}
 	w := written{sid: sid, rung: "plain", account: read}
 	if read.state != "absent" || len(back) > 0 {
 		w, err = p.usePictureKey(ctx, sid, f[3], func(key *keyHandle) error { return p.putBack(ctx, key, read, back) })
