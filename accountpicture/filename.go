@@ -15,7 +15,7 @@ import (
 type FileName struct {
 	Digest string // of the picture set, 32 lower-case hex digits
 	Hash   string // the first 16 hex digits of the SHA-256 of the file
-	Number int    // 0, or 1 to 999 when damaged files are in the way
+	Number int    // 0, or 1 to 999 when a damaged file has the name before, or a value names a file that is gone
 	Size   int    // of the picture in pixels; Windows' own repair looks for Image<size> in names
 }
 
