@@ -1,7 +1,7 @@
 # What there is to do:
 #   make build   the program, bin/photopush
 #   make test    everything that CI runs: lint, then all tests with the race detector, real servers included (docs/testing.md)
-#   make matrix  the fault matrix in full: a plan with every verb, broken at each call of each effect, on the twin and on the real engine; about an hour
+#   make matrix  the fault matrix in full: a plan with every verb, broken at each call of each effect, on the twin and on the real engine; a quarter of an hour
 #   make fuzz    every fuzz target for two seconds, or FUZZTIME each; make test has one second of it
 #   make bench   the benchmarks, with the ratios that the design sets bars for
 #   make lint    formatting, vet, staticcheck, and whether it builds for Windows

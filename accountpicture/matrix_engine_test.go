@@ -40,7 +40,11 @@ func (f fault) hit() string {
 const alone = -1
 
 // overridesOf are functions that do what the effects do, and in the cases that have a fault at the call something else before or after it.
-func overridesOf(faults map[int]fault) string {
+//
+// What other cases have left the start of a run undoes, too: after it the calls count as if there had been one journal, or in the second run none.
+func overridesOf(faults map[int]fault, batch int) string {
+	journals := 1 - batch
+	text := fmt.Sprintf("function Start-Run {\n  Shipped-Start-Run\n  $run['calls Set-KeyDacl'] = $run['calls Remove-OwnFile'] = %d\n}\n", journals)
 	first, last := map[string]string{}, map[string]string{}
 	for n, f := range faults {
 		line := fmt.Sprintf("  if ($run['calls %s'] -eq %d) { %s }\n", f.effect, f.call, f.hit())
@@ -54,7 +58,6 @@ func overridesOf(faults map[int]fault) string {
 			first[f.effect] += line
 		}
 	}
-	text := ""
 	for effect := range first {
 		text += fmt.Sprintf("function %[1]s {\n  $run['calls %[1]s'] = 1 + $run['calls %[1]s']\n%[2]s  Shipped-%[1]s @args\n%[3]s}\n", effect, first[effect], last[effect])
 	}
@@ -66,7 +69,7 @@ func (e benchEngine) execute(t *testing.T, verbs []accountpicture.Verb, f *fault
 	if f == nil {
 		return e.verbs(t, verbs), false
 	}
-	out, err := e.Run(t.Context(), winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: encode(t, verbs), Overrides: []string{e.Override(t, overridesOf(map[int]fault{alone: *f}))}})
+	out, err := e.Run(t.Context(), winelab.Run{CommandLine: accountpicture.CommandLine, Stdin: encode(t, verbs), Overrides: []string{e.Override(t, overridesOf(map[int]fault{alone: *f}, f.batch))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,16 +136,21 @@ func (c condition) withDescriptors(inv *photopush.Inventory) condition {
 	return c
 }
 
-// TestMatrixOnEngine breaks the plan on the real engine: each effect of each verb, or with PHOTOPUSH_MATRIX=full each call of each effect.
+// TestMatrixOnEngine breaks the plan on the real engine: each effect of each verb, or with PHOTOPUSH_MATRIX=full each call of each effect, or of the
+// one that it names.
 func TestMatrixOnEngine(t *testing.T) {
 	winelab.Shared(t)
 	t.Parallel()
 	at := effectsOf(t)
 	which := "each effect of each verb"
-	if os.Getenv("PHOTOPUSH_MATRIX") != "full" {
+	switch only := os.Getenv("PHOTOPUSH_MATRIX"); only {
+	case "":
 		at = chosen(at)
-	} else {
+	case "full":
 		which = "each call of each effect"
+	default:
+		which = "each call of " + only
+		at = slices.DeleteFunc(at, func(f fault) bool { return f.effect != only })
 	}
 	var faults []fault
 	for _, f := range at {
@@ -249,7 +257,7 @@ func (e benchEngine) breakAll(t *testing.T, inv *photopush.Inventory, faults []f
 	if len(cases) == 0 {
 		return
 	}
-	out, err := e.Run(t.Context(), winelab.Run{CommandLine: e.benchCommand(t), Stdin: stdin, Overrides: []string{e.Override(t, overridesOf(throws))}})
+	out, err := e.Run(t.Context(), winelab.Run{CommandLine: e.benchCommand(t), Stdin: stdin, Overrides: []string{e.Override(t, overridesOf(throws, batch))}})
 	if err != nil {
 		t.Fatal(err)
 	}
