@@ -32,7 +32,7 @@ const diskMargin = 64 << 20
 // of SIDs; none for a user in step, nor for one who is not Readable. At every instant of their execution every value names a complete
 // file: files that are missing come first, then the values that differ, then our own files that no value names any more are deleted. A
 // damaged file is never written over: the new one gets the next number in its name. What an interrupted run has left is recovered first.
-// Its errors are of type *photopush.Error: DiskFull when the disk has no room, Conflict when nothing is kept that could be restored, Internal
+// Its errors are of type *photopush.Error: DiskFull when the disk has no room, Conflict when nothing is kept that could be restored, Denied when it must not be on that key, Internal
 // for wishes that cannot be.
 //
 // How many runs it takes, Batches says.
@@ -55,6 +55,9 @@ func Plan(inv *photopush.Inventory, wishes []Wish, opts Options) ([]Verb, error)
 			puts, need = append(puts, steps...), need+size
 		case w.Restore && u.account.Earlier == 0 && (u.shows() || u.account.Saved != ""): // else only our files are left of one that was restored
 			return nil, &photopush.Error{Reason: photopush.Conflict, Op: "restore picture of", On: string(w.User), Err: errors.New("nothing is kept there of before that could be put back")}
+		case w.Restore && u.account.Saved != "" && !u.restorable():
+			return nil, &photopush.Error{Reason: photopush.Denied, Op: "restore picture of", On: string(w.User), Err: &photopush.Cause{
+				What: "his key may be written by users, or its permissions cannot be judged", Do: "run `photopush repair-acl` first"}}
 		default:
 			removals = append(removals, u.remove(w.Restore)...)
 		}

@@ -373,6 +373,10 @@ func checkMended(t *testing.T, got []string) {
 }
 
 func TestPlanErrors(t *testing.T) {
+	open := newStation(emptyInventory())
+	open.run(t, plan(t, open.inv, Wish{User: user1, Set: makeSet("set", 96)}), -1)
+	open.inv.UsersACL = windowsUsers + "(A;OICI;KA;;;BU)"
+	edit(open.inv, user1, func(a *photopush.Account) { a.Saved, a.Earlier = someHash, 9 })
 	shown := newStation(emptyInventory())
 	shown.run(t, plan(t, shown.inv, Wish{User: user1, Set: makeSet("set", 96)}), -1)
 	shown.edit(user1, func(a *photopush.Account) { a.Saved = "" })
@@ -394,6 +398,8 @@ func TestPlanErrors(t *testing.T) {
 		"no variant": {emptyInventory(), []Wish{{User: user1, Set: &photo.Set{}}}, photopush.Internal, "plan for S-1-5-21-1-2-3-1001: internal: there is no picture"},
 		"both": {emptyInventory(), []Wish{{User: user1, Set: set, Restore: true}}, photopush.Internal,
 			"plan for S-1-5-21-1-2-3-1001: internal: a picture is wished, and the one before it"},
+		"an open key": {open.inv, []Wish{{User: user1, Restore: true}}, photopush.Denied,
+			"restore picture of S-1-5-21-1-2-3-1001: denied: his key may be written by users, or its permissions cannot be judged; run `photopush repair-acl` first"},
 		"nothing to restore": {shown.inv, []Wish{{User: user1, Restore: true}}, photopush.Conflict,
 			"restore picture of S-1-5-21-1-2-3-1001: conflict: nothing is kept there of before that could be put back"},
 		"size": {emptyInventory(), []Wish{{User: user1, Set: wrong}}, photopush.Internal,

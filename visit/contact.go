@@ -168,7 +168,7 @@ func (c *contact) push(ctx context.Context, wishes []accountpicture.Wish) error 
 	for range len(wishes) + 1 { // each round ends the work, or takes one user out
 		verbs, err := accountpicture.Plan(c.inv, c.without(wishes), c.Options)
 		if err != nil {
-			if c.failed[c.task.For] == nil && c.task.Order == photopush.Restore && photopush.ReasonOf(err) == photopush.Conflict {
+			if c.failed[c.task.For] == nil && c.task.Order == photopush.Restore && cannotRestore(err) {
 				c.fail(c.task.For, err) // the others have no part in it
 				continue
 			}
@@ -186,6 +186,12 @@ func (c *contact) push(ctx context.Context, wishes []accountpicture.Wish) error 
 		c.fail(user, err)
 	}
 	return c.verdict(wishes)
+}
+
+// cannotRestore tells whether a plan failed for what was to be restored.
+func cannotRestore(err error) bool {
+	reason := photopush.ReasonOf(err)
+	return reason == photopush.Conflict || reason == photopush.Denied
 }
 
 // runAll executes a plan: a process for each script that it needs.

@@ -69,7 +69,7 @@ func (c *contact) repair(ctx context.Context, r *Repair, keep func(context.Conte
 			skip[user] = true
 			refused = append(refused, err)
 		default:
-			return err
+			return errors.Join(append(refused, err)...)
 		}
 	}
 }

@@ -1,5 +1,6 @@
 
 # ---- Effects: nothing else changes anything
+
 # Creates a folder with its owner and permissions, in one call.
 function New-SecureFolder($path, $sddl) {
   $security = [Security.AccessControl.DirectorySecurity]::new()
