@@ -25,6 +25,7 @@ func fixture(t *testing.T) *Machine {
 	m.SetValue(userPath, "Video96", StringValue("x"))
 	m.SetValue(`HKLM\SYSTEM\Users`, "Image96", StringValue("x"))
 	m.WriteFile(`C:\Windows\x`, []byte("x"))
+	m.WriteFile(`C:\Windows\x.png`, []byte("x"))
 	m.WriteFile(ourPics+`\x`, []byte("x"))
 	m.WriteFile(savedPath, (account{state: stateOf(m, userSID)}).reg(string(userSID)))
 	check(t, m.SecureKey(userPath, strings.Replace(openSDDL, "(A;CIID;KW;;;BU)", "", 1)))
@@ -97,16 +98,16 @@ func TestKeptByOthers(t *testing.T) {
 	state := strings.Repeat("0", 64)
 	lines := []string{"; S-1-5-18 before photopush: " + state, `[-HKEY_LOCAL_MACHINE\SYSTEM]`, `"Path"="C:\\Windows\\x"`, `"Image33"="C:\\Windows\\x"`, `"image96"="C:\\Windows\\x"`,
 		`"Image32"=dword:1`, `"Image40"="\\\\evil\\share\\x"`, `"Image48"="C:\\Windows\\..\\Windows\\x"`, `"Image64"="C:\\Windows\\x:stream"`,
-		`"Image96"="` + strings.ReplaceAll(ourPics, `\`, `\\`) + `\\` + string(userSID) + `\\` + fileName(small, 32) + `"`, `"Image192"="C:\\Windows"`, `"Image208"="C:\\Windows\\x"`}
+		`"Image96"="` + strings.ReplaceAll(ourPics, `\`, `\\`) + `\\` + string(userSID) + `\\` + fileName(small, 32) + `"`, `"Image192"="C:\\Windows"`, `"Image208"="C:\\Windows\\x.png"`, `"Image240"="C:\\Windows\\x"`}
 	m := fixture(t)
 	m.WriteFile(savedPath, []byte(strings.Join(lines, "\r")))
 	got := oneAnswer(t, m, restoreOriginal(userSID, stateOf(m, userSID), "plain", state))
-	if fmt.Sprint(got["missing"]) != "[Image40 Image48 Image64 Image96 Image192]" {
+	if fmt.Sprint(got["missing"]) != "[Image40 Image48 Image64 Image96 Image192 Image240]" {
 		t.Errorf("answer %v", got)
 	}
 	values := m.Values(userPath)
 	delete(values, "Video96")
-	if text, _ := values["Image208"].Text(); len(values) != 1 || text != `C:\Windows\x` {
+	if text, _ := values["Image208"].Text(); len(values) != 1 || text != `C:\Windows\x.png` {
 		t.Errorf("values %v", values)
 	}
 }

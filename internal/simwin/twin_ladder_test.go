@@ -11,6 +11,7 @@ import (
 // guarded is a machine on which Windows made the user's key, with a file of ours to name.
 func guarded(t *testing.T) *Machine {
 	m := NewMachine(MachineOptions{})
+	m.WriteFile(`C:\old.jpg`, small)
 	m.SetValue(userPath, "Image96", StringValue(`C:\old.jpg`))
 	m.MakeWindowsKey(userSID)
 	runTwin(t, m, put(userSID, small, 32)...)
