@@ -5,12 +5,22 @@ import "time"
 // A UserRecord is a user with what his photo gave when it was last read.
 type UserRecord struct {
 	User
-	PhotoHash   string    // lower-case hex SHA-256 over the candidate photos as read; empty without one
-	Digest      string    // of the picture set made from the photo; empty without one
-	PhotoReason Reason    // NoPhoto or BadPhoto where Digest is empty
-	PhotoDetail string    // one sentence to PhotoReason
+	PhotoHash   string // lower-case hex SHA-256 over the candidate photos as read; empty without one
+	Digest      string // of the picture set made from the photo; empty without one
+	PhotoReason Reason // NoPhoto or BadPhoto where Digest is empty
+	PhotoDetail string // one sentence to PhotoReason
+	Photo       PhotoFacts
 	GoneSince   time.Time // when a complete read of his domain missed him first; zero while he is there
 	Held        time.Time // since when an administrator wants no picture of ours for him anywhere; zero where he does not
+}
+
+// PhotoFacts tell which of a user's photos was chosen; the zero value where there is none.
+type PhotoFacts struct {
+	Source string // jpegPhoto, thumbnailPhoto, or file
+	Format string // jpeg, png, …
+	Width  int    // px of the upright photo
+	Height int
+	Bytes  int // as it was read
 }
 
 // A WorkstationRecord is a workstation with what is known of its visits. Times are UTC; zero where it has not happened.

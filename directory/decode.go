@@ -69,6 +69,19 @@ func (g rawGUID) GUID() photopush.GUID {
 	return photopush.GUID(s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:])
 }
 
+// encodeGUID is the opposite of GUID.
+func encodeGUID(id photopush.GUID) (g rawGUID, err error) {
+	b, err := hex.DecodeString(strings.ReplaceAll(string(id), "-", ""))
+	if err == nil && len(b) == len(g) {
+		g = rawGUID{b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6]}
+		copy(g[8:], b[8:])
+	}
+	if g.GUID() != id {
+		return rawGUID{}, fmt.Errorf("%q is no GUID", clip(string(id)))
+	}
+	return g, nil
+}
+
 // epochDifference is the number of 100 ns steps from 1601 to 1970.
 const epochDifference = 116444736000000000
 

@@ -57,8 +57,17 @@ func TestEncodeSID(t *testing.T) {
 func TestDecodeGUID(t *testing.T) {
 	// {00112233-4455-6677-8899-aabbccddeeff} as MS-DTYP 2.3.4.2 sends it.
 	g, err := decodeGUID(unhex(t, "33221100 5544 7766 8899 aabbccddeeff"))
-	if want := photopush.GUID("00112233-4455-6677-8899-aabbccddeeff"); err != nil || g.GUID() != want {
+	want := photopush.GUID("00112233-4455-6677-8899-aabbccddeeff")
+	if err != nil || g.GUID() != want {
 		t.Errorf("got %s, %v, want %s", g.GUID(), err, want)
+	}
+	if back, err := encodeGUID(want); err != nil || back != g {
+		t.Errorf("%s is %x, %v, want %x", want, back, err, g)
+	}
+	for _, bad := range []photopush.GUID{"", "x", want[1:], want + "00", "00112233445566778899aabbccddeeff", photopush.GUID(strings.ToUpper(string(want)))} {
+		if g, err := encodeGUID(bad); err == nil {
+			t.Errorf("%q is %x", bad, g)
+		}
 	}
 	for _, n := range []int{0, 15, 17} {
 		if _, err := decodeGUID(make([]byte, n)); err == nil {

@@ -221,7 +221,7 @@ func TestCancel(t *testing.T) {
 	} {
 		for call, run := range map[string]func(context.Context, *Directory) error{
 			"Users": func(ctx context.Context, d *Directory) error {
-				return d.Users(ctx, func(photopush.User, []photopush.Photo) error { return nil })
+				return d.Users(ctx, photopush.UserQuery{Photos: true}, func(photopush.User, []photopush.Photo) error { return nil })
 			},
 			"User": func(ctx context.Context, d *Directory) error { _, _, err := d.User(ctx, "u0001"); return err },
 		} {
@@ -312,8 +312,8 @@ func TestNoController(t *testing.T) {
 	cfg.Controllers[2] = "ldaps://dc9.corp.example"
 	d := open(t, cfg, Options{})
 	for call, err := range map[string]error{
-		"Users":        d.Users(t.Context(), func(photopush.User, []photopush.Photo) error { return nil }),
-		"Workstations": d.Workstations(t.Context(), func(photopush.Workstation) error { return nil }),
+		"Users":        d.Users(t.Context(), photopush.UserQuery{Photos: true}, func(photopush.User, []photopush.Photo) error { return nil }),
+		"Workstations": d.Workstations(t.Context(), nil, func(photopush.Workstation) error { return nil }),
 		"User":         errorOf2(d.User(t.Context(), "u1")),
 		"Workstation":  errorOf(d.Workstation(t.Context(), "ws1")),
 		"NetBIOS name": errorOf2(d.User(t.Context(), `CORP\u1`)),

@@ -152,7 +152,7 @@ func TestWorkstations(t *testing.T) {
 			log := &logBuffer{}
 			var got []photopush.Workstation
 			ids := map[photopush.GUID]bool{}
-			must(t, open(t, cfg, Options{Logger: log.logger()}).Workstations(t.Context(), func(w photopush.Workstation) error {
+			must(t, open(t, cfg, Options{Logger: log.logger()}).Workstations(t.Context(), nil, func(w photopush.Workstation) error {
 				ids[w.ID] = true
 				w.ID = ""
 				got = append(got, w)
@@ -190,7 +190,7 @@ func TestControllersNeverPass(t *testing.T) {
 	d := open(t, cfg, Options{})
 	d.devices.filter = computerFilter // as if the server did not look at the rest
 	var names []string
-	must(t, d.Workstations(t.Context(), func(w photopush.Workstation) error {
+	must(t, d.Workstations(t.Context(), nil, func(w photopush.Workstation) error {
 		names = append(names, w.Name)
 		return nil
 	}))

@@ -92,7 +92,7 @@ func readFar(t testing.TB, d *Directory) uint64 {
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	before, peak, n := m.HeapAlloc, uint64(0), 0
-	must(t, d.Users(t.Context(), func(_ photopush.User, photos []photopush.Photo) error {
+	must(t, d.Users(t.Context(), photopush.UserQuery{Photos: true}, func(_ photopush.User, photos []photopush.Photo) error {
 		if n++; n%100 == 0 {
 			runtime.ReadMemStats(&m)
 			peak = max(peak, m.HeapAlloc)

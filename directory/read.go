@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -72,6 +74,32 @@ func (d *Directory) readAll(ctx context.Context, q query, deliver func(*ldap.Ent
 		}
 	}
 	d.log.Debug(q.op, "domain", d.cfg.Name, "objects", len(r.seen), "skipped", r.skipped, "referrals", r.refs, "foreign", r.foreign)
+	return nil
+}
+
+// idsPerSearch is how many objects are asked for by their GUID in one search.
+const idsPerSearch = 100
+
+// readObjects is readAll, or with ids, which must be well-formed, a read of those of them that are in scope.
+func (d *Directory) readObjects(ctx context.Context, q query, ids []photopush.GUID, deliver func(*ldap.Entry, rawGUID) error) error {
+	if ids == nil {
+		return d.readAll(ctx, q, deliver)
+	}
+	for part := range slices.Chunk(ids, idsPerSearch) {
+		var any strings.Builder
+		for _, id := range part {
+			guid, err := encodeGUID(id)
+			if err != nil {
+				return err
+			}
+			any.WriteString(equalsBytes("objectGUID", guid[:]))
+		}
+		some := q
+		some.filter = q.scope.and("(|" + any.String() + ")")
+		if err := d.readAll(ctx, some, deliver); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

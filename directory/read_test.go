@@ -20,7 +20,7 @@ import (
 func accounts(t testing.TB, d *Directory) ([]string, error) {
 	t.Helper()
 	var names []string
-	err := d.Users(t.Context(), func(u photopush.User, _ []photopush.Photo) error {
+	err := d.Users(t.Context(), photopush.UserQuery{Photos: true}, func(u photopush.User, _ []photopush.Photo) error {
 		names = append(names, u.AccountName)
 		return nil
 	})
@@ -84,7 +84,7 @@ func TestUserFields(t *testing.T) {
 		Photos []photopush.Photo
 	}
 	var got []read
-	must(t, d.Users(t.Context(), func(u photopush.User, p []photopush.Photo) error {
+	must(t, d.Users(t.Context(), photopush.UserQuery{Photos: true}, func(u photopush.User, p []photopush.Photo) error {
 		got = append(got, read{u, p})
 		return nil
 	}))
@@ -193,7 +193,7 @@ func TestYield(t *testing.T) {
 	t.Run("its error ends the read", func(t *testing.T) {
 		mine := &photopush.Error{Reason: photopush.Offline, Op: "store", Err: errors.New("full")}
 		n := 0
-		err := d.Users(t.Context(), func(photopush.User, []photopush.Photo) error {
+		err := d.Users(t.Context(), photopush.UserQuery{Photos: true}, func(photopush.User, []photopush.Photo) error {
 			if n++; n == 15 {
 				return mine
 			}
@@ -209,7 +209,7 @@ func TestYield(t *testing.T) {
 	})
 	t.Run("it may ask too", func(t *testing.T) {
 		n := 0
-		must(t, d.Users(t.Context(), func(u photopush.User, _ []photopush.Photo) error {
+		must(t, d.Users(t.Context(), photopush.UserQuery{Photos: true}, func(u photopush.User, _ []photopush.Photo) error {
 			n++
 			same, photos, err := d.User(t.Context(), string(u.SID))
 			if same != u || len(photos) != 2 {
@@ -289,7 +289,7 @@ func TestReadUntilCanceled(t *testing.T) {
 	d := open(t, cfg, Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	n := 0
-	err := d.Users(ctx, func(photopush.User, []photopush.Photo) error {
+	err := d.Users(ctx, photopush.UserQuery{Photos: true}, func(photopush.User, []photopush.Photo) error {
 		if n++; n == 12 {
 			cancel()
 		}

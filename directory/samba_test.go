@@ -101,7 +101,7 @@ func testSambaReads(t *testing.T, cfg Config, sids []photopush.SID, guids []phot
 		}
 	}
 	got, gotPhotos := map[photopush.SID]photopush.User{}, map[photopush.SID][]photopush.Photo{}
-	must(t, dir.Users(t.Context(), func(u photopush.User, p []photopush.Photo) error {
+	must(t, dir.Users(t.Context(), photopush.UserQuery{Photos: true}, func(u photopush.User, p []photopush.Photo) error {
 		if len(u.GUID) != 36 {
 			t.Errorf("%s has the GUID %q", u.AccountName, u.GUID)
 		}
@@ -120,7 +120,7 @@ func testSambaReads(t *testing.T, cfg Config, sids []photopush.SID, guids []phot
 	}
 
 	var found []photopush.Workstation
-	must(t, dir.Workstations(t.Context(), func(w photopush.Workstation) error {
+	must(t, dir.Workstations(t.Context(), nil, func(w photopush.Workstation) error {
 		if !w.PasswordSet.IsZero() {
 			t.Errorf("%s has a password set at %s, want none", w.Name, w.PasswordSet)
 		}
@@ -176,11 +176,11 @@ func testSambaScope(t *testing.T, d *sambalab.Domain) {
 	cfg.Workstations = WorkstationScope{Bases: []string{sambalab.BaseDN}, Filter: "(operatingSystem=Windows*)", IncludeServers: true}
 	dir := open(t, cfg, Options{})
 	var names []string
-	must(t, dir.Users(t.Context(), func(u photopush.User, _ []photopush.Photo) error {
+	must(t, dir.Users(t.Context(), photopush.UserQuery{Photos: true}, func(u photopush.User, _ []photopush.Photo) error {
 		names = append(names, u.AccountName)
 		return nil
 	}))
-	must(t, dir.Workstations(t.Context(), func(w photopush.Workstation) error {
+	must(t, dir.Workstations(t.Context(), nil, func(w photopush.Workstation) error {
 		names = append(names, w.Name)
 		return nil
 	}))
@@ -190,7 +190,7 @@ func testSambaScope(t *testing.T, d *sambalab.Domain) {
 	}
 
 	cfg.Users.Bases = []string{"OU=Missing," + sambalab.BaseDN}
-	err := open(t, cfg, Options{}).Users(t.Context(), func(photopush.User, []photopush.Photo) error { return nil })
+	err := open(t, cfg, Options{}).Users(t.Context(), photopush.UserQuery{Photos: true}, func(photopush.User, []photopush.Photo) error { return nil })
 	if photopush.ReasonOf(err) != photopush.Denied || !strings.Contains(err.Error(), "OU=Missing") {
 		t.Errorf("a base that is not there: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -13,21 +14,22 @@ import (
 
 var (
 	photoAttributes = []string{"jpegPhoto", "thumbnailPhoto"}
-	userAttributes  = append([]string{
-		"objectGUID", "objectSid", "sAMAccountName", "userPrincipalName", "displayName", "userAccountControl",
-	}, photoAttributes...)
+	userAttributes  = []string{"objectGUID", "objectSid", "sAMAccountName", "userPrincipalName", "displayName", "userAccountControl"}
 )
 
 // maxPhotos is how many values of jpegPhoto are looked at; thumbnailPhoto has one.
 const maxPhotos = 4
 
-// Users reads every user in scope with the photos of each, page by page, and hands them to yield as they arrive. The photos belong to
+// Users reads the users that q asks for, page by page, and hands them to yield as they arrive. The photos belong to
 // yield. An error of yield ends the read and is returned as it is. When a controller fails in the middle, the read goes on at the
 // next one, and no user comes twice; an error means that not all users were seen. Users that cannot be used, for example without
 // an account's SID, are logged and left out.
-func (d *Directory) Users(ctx context.Context, yield func(photopush.User, []photopush.Photo) error) error {
-	q := query{"read users", d.people, d.people.and(""), userAttributes}
-	return d.readAll(ctx, q, func(e *ldap.Entry, guid rawGUID) error {
+func (d *Directory) Users(ctx context.Context, q photopush.UserQuery, yield func(photopush.User, []photopush.Photo) error) error {
+	attributes := userAttributes
+	if q.Photos {
+		attributes = slices.Concat(userAttributes, photoAttributes)
+	}
+	return d.readObjects(ctx, query{"read users", d.people, d.people.and(""), attributes}, q.IDs, func(e *ldap.Entry, guid rawGUID) error {
 		u, err := d.user(e, guid)
 		if err != nil {
 			return &objectError{err}
@@ -40,7 +42,7 @@ func (d *Directory) Users(ctx context.Context, yield func(photopush.User, []phot
 // photopush.ErrUnknownUser in its chain, and says so if the user exists outside the scope; when several have it, it has
 // ErrAmbiguous, and lists them.
 func (d *Directory) User(ctx context.Context, name string) (photopush.User, []photopush.Photo, error) {
-	e, err := d.findUser(ctx, name, userAttributes)
+	e, err := d.findUser(ctx, name, slices.Concat(userAttributes, photoAttributes))
 	if err != nil {
 		return photopush.User{}, nil, err
 	}

@@ -20,11 +20,10 @@ var workstationAttributes = []string{
 // errExcluded says that a computer is none of ours although the server's filter let it pass.
 var errExcluded = errors.New("it is a domain controller, or a server while servers are not included")
 
-// Workstations reads every computer in scope and hands them to yield as they arrive, as Users does. Domain controllers never come,
+// Workstations reads every computer in scope, or with ids those of them, and hands them to yield as they arrive, as Users does. Domain controllers never come,
 // servers only when they are included; a disabled one has Enabled false.
-func (d *Directory) Workstations(ctx context.Context, yield func(photopush.Workstation) error) error {
-	q := query{"read workstations", d.devices, d.devices.and(""), workstationAttributes}
-	return d.readAll(ctx, q, func(e *ldap.Entry, guid rawGUID) error {
+func (d *Directory) Workstations(ctx context.Context, ids []photopush.GUID, yield func(photopush.Workstation) error) error {
+	return d.readObjects(ctx, query{"read workstations", d.devices, d.devices.and(""), workstationAttributes}, ids, func(e *ldap.Entry, guid rawGUID) error {
 		w, err := d.workstation(e, guid)
 		if err != nil {
 			return &objectError{err}

@@ -179,14 +179,27 @@ func (d *domain) workstation(people ...*employee) photopush.Workstation {
 
 func (d *domain) machine(i int) *simwin.Machine { return d.c.machines[d.workstations[i].ID] }
 
-func (d *domain) Users(ctx context.Context, yield func(photopush.User, []photopush.Photo) error) error {
+func (d *domain) Users(ctx context.Context, q photopush.UserQuery, yield func(photopush.User, []photopush.Photo) error) error {
 	d.reads++
-	return each(ctx, d.users, cmp.Or(d.fail, d.failUsers), func(p *employee) error { return yield(p.User, p.has()) })
+	return each(ctx, d.users, cmp.Or(d.fail, d.failUsers), func(p *employee) error {
+		switch {
+		case q.IDs != nil && !slices.Contains(q.IDs, p.GUID):
+			return nil
+		case q.Photos:
+			return yield(p.User, p.has())
+		}
+		return yield(p.User, nil)
+	})
 }
 
-func (d *domain) Workstations(ctx context.Context, yield func(photopush.Workstation) error) error {
+func (d *domain) Workstations(ctx context.Context, ids []photopush.GUID, yield func(photopush.Workstation) error) error {
 	d.reads++
-	return each(ctx, d.workstations, cmp.Or(d.fail, d.failStations), yield)
+	return each(ctx, d.workstations, cmp.Or(d.fail, d.failStations), func(w photopush.Workstation) error {
+		if ids != nil && !slices.Contains(ids, w.ID) {
+			return nil
+		}
+		return yield(w)
+	})
 }
 
 // each yields all, or all but the last before the error.

@@ -19,11 +19,11 @@ import (
 
 // A Directory is the Active Directory of one domain; in the server it is a directory.Directory.
 type Directory interface {
-	// Users yields the users in scope with their photos, a page at a time; after a change of domain controller a user may come
+	// Users yields users in scope with their photos, a page at a time; after a change of domain controller a user may come
 	// twice. An error says that the read is not complete.
-	Users(ctx context.Context, yield func(photopush.User, []photopush.Photo) error) error
-	// Workstations yields the computers in scope.
-	Workstations(ctx context.Context, yield func(photopush.Workstation) error) error
+	Users(ctx context.Context, q photopush.UserQuery, yield func(photopush.User, []photopush.Photo) error) error
+	// Workstations yields the computers in scope; with ids those of them.
+	Workstations(ctx context.Context, ids []photopush.GUID, yield func(photopush.Workstation) error) error
 	// Workstation finds one computer in scope by host or short name; ErrUnknownWorkstation is in the chain when there is none.
 	Workstation(ctx context.Context, name string) (photopush.Workstation, error)
 	// User finds one user in scope by account name, UPN, DOMAIN\account or SID; ErrUnknownUser is in the chain when there is none.

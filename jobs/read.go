@@ -36,7 +36,11 @@ func (j *Jobs) readDomain(ctx context.Context, d *Domain) error {
 		if err := j.readWorkstations(ctx, d, pass); err != nil {
 			return err
 		}
-		return j.readUsers(ctx, d, pass)
+		if err := j.readUsers(ctx, d, pass); err != nil {
+			return err
+		}
+		_, _, err = j.Store.EndPass(ctx, d.Name, pass, nil)
+		return err
 	})
 }
 
@@ -77,7 +81,7 @@ func (j *Jobs) readWorkstations(ctx context.Context, d *Domain, pass int64) erro
 		batch = batch[:0]
 		return err
 	}
-	err := d.Directory.Workstations(ctx, func(w photopush.Workstation) error {
+	err := d.Directory.Workstations(ctx, nil, func(w photopush.Workstation) error {
 		if batch = append(batch, w); len(batch) < batchSize {
 			return nil
 		}
@@ -86,24 +90,16 @@ func (j *Jobs) readWorkstations(ctx context.Context, d *Domain, pass int64) erro
 	if err == nil {
 		err = put()
 	}
-	if err != nil {
-		return err
-	}
-	_, err = j.Store.EndPassWorkstations(ctx, d.Name, pass)
 	return err
 }
 
 // readUsers keeps of each photo its digest only. Users whose photos and recipe are known by their hash are not decoded again.
 func (j *Jobs) readUsers(ctx context.Context, d *Domain, pass int64) error {
 	r := userReader{Jobs: j, pass: pass}
-	err := d.Directory.Users(ctx, func(u photopush.User, photos []photopush.Photo) error { return r.add(ctx, u, photos) })
+	err := d.Directory.Users(ctx, photopush.UserQuery{Photos: true}, func(u photopush.User, photos []photopush.Photo) error { return r.add(ctx, u, photos) })
 	if err == nil {
 		err = r.flush(ctx)
 	}
-	if err != nil {
-		return err
-	}
-	_, err = j.Store.EndPassUsers(ctx, d.Name, pass)
 	return err
 }
 

@@ -12,12 +12,16 @@ import (
 type Store interface {
 	Now(ctx context.Context) (time.Time, error)
 
-	// BeginPass begins a complete read of a domain. What it has not put by the time it ends is gone.
+	// Bookmark tells how far the directory of a domain was read.
+	Bookmark(ctx context.Context, domain string) (photopush.Bookmark, error)
+	// BeginPass begins a read of a domain.
 	BeginPass(ctx context.Context, domain string) (pass int64, err error)
 	PutUsers(ctx context.Context, pass int64, users []photopush.UserRecord) error
 	PutWorkstations(ctx context.Context, pass int64, ws []photopush.Workstation) error
-	EndPassUsers(ctx context.Context, domain string, pass int64) (gone int, err error)
-	EndPassWorkstations(ctx context.Context, domain string, pass int64) (gone int, err error)
+	// EndPass ends a read of everything: what it has not put is gone. place is where the next changes begin, nil where that is not known.
+	EndPass(ctx context.Context, domain string, pass int64, place []byte) (users, workstations int, err error)
+	// EndChanges ends a read of changes: what of looked it has not put is gone. ErrOvertaken is in the chain when another process has stored another bookmark.
+	EndChanges(ctx context.Context, domain string, pass int64, since photopush.Bookmark, looked []photopush.GUID, place []byte) (users, workstations int, err error)
 
 	// FindUsers finds by SID, UPN, DOMAIN\account or account, those that are gone too; ErrUnknownUser is in the chain when nobody is found.
 	FindUsers(ctx context.Context, name string) ([]photopush.UserRecord, error)

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,11 +19,13 @@ func (s *Store) BeginPass(ctx context.Context, domain string) (pass int64, err e
 }
 
 const putUser = `INSERT INTO directory_user (sid, guid, domain, dn, account, account_key, upn, upn_key, display_name, enabled,
-	photo_hash, digest, photo_reason, photo_detail, pass) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	photo_hash, digest, photo_reason, photo_detail, photo_source, photo_format, photo_width, photo_height, photo_bytes, pass)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (sid) DO UPDATE SET guid = excluded.guid, domain = excluded.domain, dn = excluded.dn, account = excluded.account,
 	account_key = excluded.account_key, upn = excluded.upn, upn_key = excluded.upn_key, display_name = excluded.display_name,
 	enabled = excluded.enabled, photo_hash = excluded.photo_hash, digest = excluded.digest, photo_reason = excluded.photo_reason,
-	photo_detail = excluded.photo_detail, gone_since = 0,
+	photo_detail = excluded.photo_detail, photo_source = excluded.photo_source, photo_format = excluded.photo_format,
+	photo_width = excluded.photo_width, photo_height = excluded.photo_height, photo_bytes = excluded.photo_bytes, gone_since = 0,
 	pass = CASE WHEN excluded.pass > directory_user.pass THEN excluded.pass ELSE directory_user.pass END`
 
 // PutUsers stores users as a pass read them, a few hundred in each transaction. A SID that is no account's is an error.
@@ -36,7 +40,7 @@ func (s *Store) PutUsers(ctx context.Context, pass int64, users []photopush.User
 			for _, u := range part {
 				_, err := t.exec(putUser, string(u.SID), string(u.GUID), u.Domain, u.DN, u.AccountName, strings.ToLower(u.AccountName),
 					u.UPN, strings.ToLower(u.UPN), u.DisplayName, u.Enabled, u.PhotoHash, u.Digest, string(u.PhotoReason),
-					sentence(u.PhotoDetail), pass)
+					sentence(u.PhotoDetail), u.Photo.Source, u.Photo.Format, u.Photo.Width, u.Photo.Height, u.Photo.Bytes, pass)
 				if err != nil {
 					return err
 				}
@@ -70,38 +74,84 @@ func (s *Store) PutWorkstations(ctx context.Context, pass int64, ws []photopush.
 	})
 }
 
-// EndPassUsers says that the pass read every user of the domain: those it did not meet are gone. Without it nobody is. A pass that began later
-// and is still running does not matter: what it has put counts as met.
-func (s *Store) EndPassUsers(ctx context.Context, domain string, pass int64) (gone int, err error) {
-	return s.endPass(ctx, "end pass of users of "+domain, domain, pass,
-		"UPDATE pass SET users_ended = ? WHERE id = ? AND domain = ? AND users_ended = 0",
-		"UPDATE directory_user SET gone_since = ? WHERE domain = ? AND pass < ? AND gone_since = 0")
+// EndPass says that the pass read everything of the domain: users and workstations that it did not meet are gone, and place is where the changes
+// after it begin; nil when that is not known. Without it nobody is gone. A pass that began later and is still running does not matter: what it has
+// put counts as met. A workstation that is gone is not claimed any more; its row stays.
+func (s *Store) EndPass(ctx context.Context, domain string, pass int64, place []byte) (users, workstations int, err error) {
+	err = s.write(ctx, "end pass of "+domain, func(t *tx) error {
+		if err := t.endPass(domain, pass); err != nil {
+			return err
+		}
+		for table, gone := range map[string]*int{"directory_user": &users, "workstation": &workstations} {
+			r, err := t.execAll("UPDATE "+table+" SET gone_since = ? WHERE domain = ? AND pass < ? AND gone_since = 0", t.now, domain, pass)
+			if err != nil {
+				return err
+			}
+			n, err := r.RowsAffected()
+			if err != nil {
+				return err
+			}
+			*gone = int(n)
+		}
+		_, err := t.exec(`INSERT INTO bookmark (domain, place, complete, revision) VALUES (?, ?, (SELECT started FROM pass WHERE id = ?), 1)
+			ON CONFLICT (domain) DO UPDATE SET place = excluded.place, complete = excluded.complete, revision = bookmark.revision + 1`, domain, place, pass)
+		return err
+	})
+	return users, workstations, err
 }
 
-// EndPassWorkstations is EndPassUsers for workstations. One that is gone is not claimed any more; its row stays.
-func (s *Store) EndPassWorkstations(ctx context.Context, domain string, pass int64) (gone int, err error) {
-	return s.endPass(ctx, "end pass of workstations of "+domain, domain, pass,
-		"UPDATE pass SET workstations_ended = ? WHERE id = ? AND domain = ? AND workstations_ended = 0",
-		"UPDATE workstation SET gone_since = ? WHERE domain = ? AND pass < ? AND gone_since = 0")
-}
-
-func (s *Store) endPass(ctx context.Context, op, domain string, pass int64, end, mark string) (gone int, err error) {
-	err = s.write(ctx, op, func(t *tx) error {
-		r, err := t.exec(end, t.now, pass, domain)
+// EndChanges says that the pass looked at everything that changed since the bookmark: what of it the pass did not put is gone, and place is where
+// the next changes begin. ErrOvertaken is in the chain, and nothing was stored, when another process has stored another bookmark since.
+func (s *Store) EndChanges(ctx context.Context, domain string, pass int64, since photopush.Bookmark, looked []photopush.GUID, place []byte) (users, workstations int, err error) {
+	err = s.write(ctx, "end pass of "+domain, func(t *tx) error {
+		if err := t.endPass(domain, pass); err != nil {
+			return err
+		}
+		r, err := t.exec("UPDATE bookmark SET place = ?, revision = revision + 1 WHERE domain = ? AND revision = ?", place, domain, since.Revision)
 		if err != nil {
 			return err
 		}
 		if n, err := r.RowsAffected(); err != nil || n == 0 {
-			return fmt.Errorf("pass %d is not running", pass)
+			return errors.Join(fmt.Errorf("read of %s: %w", domain, photopush.ErrOvertaken), err)
 		}
-		if r, err = t.execAll(mark, t.now, domain, pass); err != nil {
-			return err
+		for _, id := range looked {
+			for table, gone := range map[string]*int{"directory_user SET gone_since = ? WHERE guid = ?": &users, "workstation SET gone_since = ? WHERE id = ?": &workstations} {
+				r, err := t.exec("UPDATE "+table+" AND domain = ? AND pass < ? AND gone_since = 0", t.now, string(id), domain, pass)
+				if err != nil {
+					return err
+				}
+				n, err := r.RowsAffected()
+				if err != nil {
+					return err
+				}
+				*gone += int(n)
+			}
 		}
-		n, err := r.RowsAffected()
-		gone = int(n)
-		return err
+		return nil
 	})
-	return gone, err
+	return users, workstations, err
+}
+
+func (t *tx) endPass(domain string, pass int64) error {
+	r, err := t.exec("UPDATE pass SET users_ended = ?, workstations_ended = ? WHERE id = ? AND domain = ? AND users_ended = 0", t.now, t.now, pass, domain)
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return fmt.Errorf("pass %d is not running", pass)
+	}
+	return nil
+}
+
+// Bookmark tells how far the directory of a domain was read; the zero value is of one that never was.
+func (s *Store) Bookmark(ctx context.Context, domain string) (b photopush.Bookmark, err error) {
+	var complete int64
+	err = s.r.QueryRowContext(ctx, "SELECT place, complete, revision FROM bookmark WHERE domain = ?", domain).Scan(&b.Place, &complete, &b.Revision)
+	if errors.Is(err, sql.ErrNoRows) {
+		return photopush.Bookmark{}, nil
+	}
+	b.Complete = fromMillis(complete)
+	return b, s.fail("read bookmark of "+domain, err)
 }
 
 // sentenceLength bounds a detail, which may come from a workstation.

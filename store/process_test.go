@@ -268,10 +268,7 @@ func work(s *store.Store) error {
 	if err := errors.Join(s.PutUsers(ctx, pass, users), s.PutWorkstations(ctx, pass, ws)); err != nil {
 		return err
 	}
-	if _, err = s.EndPassUsers(ctx, domain, pass); err != nil {
-		return err
-	}
-	if _, err = s.EndPassWorkstations(ctx, domain, pass); err != nil {
+	if _, _, err = s.EndPass(ctx, domain, pass, nil); err != nil {
 		return err
 	}
 	for i := range n {

@@ -125,10 +125,13 @@ func staff(s *suite) {
 	s.set(want(1, 2, "digest2"), want(1, 3, "digest3"), want(3, 1, "digest1"))
 	pass, err := s.BeginPass(s.ctx, domain)
 	s.ok(err)
-	for _, n := range []int{1, 2, 4, 5} {
-		s.ok(s.PutWorkstations(s.ctx, pass, []photopush.Workstation{workstation(n)}))
+	for n := range 5 {
+		s.ok(s.PutUsers(s.ctx, pass, []photopush.UserRecord{user(n + 1)}))
+		if n+1 != 3 {
+			s.ok(s.PutWorkstations(s.ctx, pass, []photopush.Workstation{workstation(n + 1)}))
+		}
 	}
-	_, err = s.EndPassWorkstations(s.ctx, domain, pass)
+	_, _, err = s.EndPass(s.ctx, domain, pass, nil)
 	s.ok(err)
 }
 

@@ -19,19 +19,16 @@ func passMarksMissing(s *suite) {
 	moved.Host = "MOVED.corp.example"
 	s.ok(s.PutUsers(s.ctx, pass, []photopush.UserRecord{user(1), renamed}))
 	s.ok(s.PutWorkstations(s.ctx, pass, []photopush.Workstation{workstation(1), moved}))
-	gone, err := s.EndPassUsers(s.ctx, domain, pass)
+	users, workstations, err := s.EndPass(s.ctx, domain, pass, []byte("place"))
 	s.ok(err)
-	s.same("users gone", gone, 1)
-	gone, err = s.EndPassWorkstations(s.ctx, domain, pass)
-	s.ok(err)
-	s.same("workstations gone", gone, 1)
+	s.same("gone", [2]int{users, workstations}, [2]int{1, 1})
 
-	users, err := s.Users(s.ctx, []photopush.SID{sid(1), sid(2), sid(3), sid(9)})
+	found, err := s.Users(s.ctx, []photopush.SID{sid(1), sid(2), sid(3), sid(9)})
 	s.ok(err)
 	missing := user(3)
 	missing.GoneSince = s.now()
 	renamed.PhotoDetail = "not a JPEG"
-	s.same("users", users, map[photopush.SID]photopush.UserRecord{sid(1): user(1), sid(2): renamed, sid(3): missing})
+	s.same("users", found, map[photopush.SID]photopush.UserRecord{sid(1): user(1), sid(2): renamed, sid(3): missing})
 	moved.Host = "moved.corp.example"
 	s.same("moved", s.record(2).Workstation, moved)
 	s.same("gone since", s.record(3).GoneSince, s.now())
@@ -54,18 +51,18 @@ func unfinishedPass(s *suite) {
 	s.ok(s.PutUsers(s.ctx, pass, []photopush.UserRecord{user(1)}))
 	other, err := s.BeginPass(s.ctx, "other.example")
 	s.ok(err)
-	gone, err := s.EndPassUsers(s.ctx, "other.example", other)
+	users, workstations, err := s.EndPass(s.ctx, "other.example", other, nil)
 	s.ok(err)
-	s.same("gone by a pass of another domain", gone, 0)
+	s.same("gone by a pass of another domain", users+workstations, 0)
 	u, err := s.User(s.ctx, sid(2))
 	s.ok(err)
 	s.same("missed by a pass that did not end", u.GoneSince, time.Time{})
-	if _, err = s.EndPassUsers(s.ctx, "other.example", pass); err == nil || !strings.Contains(err.Error(), "pass 2 is not running") {
+	if _, _, err = s.EndPass(s.ctx, "other.example", pass, nil); err == nil || !strings.Contains(err.Error(), "pass 2 is not running") {
 		s.Errorf("a pass ended for another domain: %v", err)
 	}
-	_, err = s.EndPassUsers(s.ctx, domain, pass)
+	_, _, err = s.EndPass(s.ctx, domain, pass, nil)
 	s.ok(err)
-	if _, err = s.EndPassUsers(s.ctx, domain, pass); err == nil {
+	if _, _, err = s.EndPass(s.ctx, domain, pass, nil); err == nil {
 		s.Error("a pass ended twice")
 	}
 }
@@ -81,9 +78,9 @@ func passesSideBySide(s *suite) {
 	s.ok(s.PutUsers(s.ctx, second, both))
 	s.ok(s.PutUsers(s.ctx, first, both))
 	for _, pass := range []int64{second, first} {
-		gone, err := s.EndPassUsers(s.ctx, domain, pass)
+		users, _, err := s.EndPass(s.ctx, domain, pass, nil)
 		s.ok(err)
-		s.same("gone", gone, 0)
+		s.same("gone", users, 0)
 	}
 }
 
@@ -111,7 +108,7 @@ func findUsers(s *suite) {
 	pass, err = s.BeginPass(s.ctx, domain)
 	s.ok(err)
 	s.ok(s.PutUsers(s.ctx, pass, []photopush.UserRecord{a, b}))
-	_, err = s.EndPassUsers(s.ctx, domain, pass)
+	_, _, err = s.EndPass(s.ctx, domain, pass, nil)
 	s.ok(err)
 	gone.GoneSince = s.now()
 	for name, found := range map[string][]photopush.UserRecord{
@@ -172,7 +169,7 @@ func workstationsOf(s *suite) {
 	pass, err := s.BeginPass(s.ctx, domain)
 	s.ok(err)
 	s.ok(s.PutWorkstations(s.ctx, pass, []photopush.Workstation{workstation(1), workstation(2), workstation(3), off}))
-	_, err = s.EndPassWorkstations(s.ctx, domain, pass)
+	_, _, err = s.EndPass(s.ctx, domain, pass, nil)
 	s.ok(err)
 	all, err := s.WorkstationsOf(s.ctx, sid(1))
 	s.ok(err)

@@ -28,6 +28,8 @@ func Run(t *testing.T, database Database) {
 		{"unfinished pass marks nobody", unfinishedPass},
 		{"passes side by side", passesSideBySide},
 		{"pass refuses what is no account", passRefusesNoAccount},
+		{"changes", changes},
+		{"changes overtaken", changesOvertaken},
 		{"find users", findUsers},
 		{"find workstations", findWorkstations},
 		{"workstations of a user", workstationsOf},
@@ -164,9 +166,7 @@ func (s *suite) company(n int) {
 		s.ok(s.PutUsers(s.ctx, pass, []photopush.UserRecord{user(i)}))
 		s.ok(s.PutWorkstations(s.ctx, pass, []photopush.Workstation{workstation(i)}))
 	}
-	_, err = s.EndPassUsers(s.ctx, domain, pass)
-	s.ok(err)
-	_, err = s.EndPassWorkstations(s.ctx, domain, pass)
+	_, _, err = s.EndPass(s.ctx, domain, pass, nil)
 	s.ok(err)
 }
 
