@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,7 +58,7 @@ func openChild(path string, o store.Options) (*store.Store, error) {
 	return store.Open(context.Background(), store.Config{Path: path}, o)
 }
 
-// childClaims visits until nothing is due. A visit is a file named after the workstation: that it can be made shows that nobody else is there.
+// childClaims visits until nothing is due, and begins when another process has claimed something too. A visit is a file named after the workstation: that it can be made shows that nobody else is there.
 func childClaims(path, dir string) error {
 	s, err := openChild(path, store.Options{})
 	if err != nil {
@@ -65,8 +66,9 @@ func childClaims(path, dir string) error {
 	}
 	defer s.Close()
 	ctx := context.Background()
+	met := false
 	for {
-		claims, err := s.Claim(ctx, photopush.ClaimRequest{Limit: 3, Lease: time.Minute, MaxInFlight: 4})
+		claims, err := s.Claim(ctx, photopush.ClaimRequest{Limit: 2, Lease: time.Minute, MaxInFlight: 4})
 		if err != nil {
 			return err
 		}
@@ -75,6 +77,12 @@ func childClaims(path, dir string) error {
 				return err
 			}
 			continue
+		}
+		if !met {
+			if err := meet(path, 2); err != nil {
+				return err
+			}
+			met = true
 		}
 		for _, c := range claims {
 			if err := occupy(filepath.Join(dir, string(c.Workstation.ID))); err != nil {
@@ -94,6 +102,20 @@ func childClaims(path, dir string) error {
 			fmt.Println(c.Workstation.ID)
 		}
 	}
+}
+
+// meet waits until so many processes are there, at most for a minute.
+func meet(path string, n int) error {
+	if err := occupy(fmt.Sprintf("%s-met-%d", path, os.Getpid())); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		if there, err := filepath.Glob(path + "-met-*"); err != nil || len(there) >= n {
+			return err
+		}
+		runtime.Gosched()
+	}
+	return errors.New("the other process does not come")
 }
 
 func occupy(file string) error {
@@ -268,7 +290,7 @@ func work(s *store.Store) error {
 	if err := errors.Join(s.PutUsers(ctx, pass, users), s.PutWorkstations(ctx, pass, ws)); err != nil {
 		return err
 	}
-	if _, _, err = s.EndPass(ctx, domain, pass, nil); err != nil {
+	if _, _, err = s.EndPass(ctx, domain, pass, photopush.Bookmark{}); err != nil {
 		return err
 	}
 	for i := range n {
