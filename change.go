@@ -5,6 +5,7 @@ import "time"
 // A Bookmark is a place in the history of a domain's directory, as it is stored with what was read up to there.
 type Bookmark struct {
 	Place    []byte    // at most 64 KiB; only package directory knows what it says; nil where nothing was read yet
+	Recipes  string    // names the recipes by which the photos were judged
 	Complete time.Time // when the last complete read of the domain began; zero where there was none
 	Revision int64     // how often it was stored: who finds another one has been overtaken by another process
 }

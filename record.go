@@ -5,6 +5,7 @@ import "time"
 // A UserRecord is a user with what his photo gave when it was last read.
 type UserRecord struct {
 	User
+	Recipe      string // names the recipe by which the photo was judged
 	PhotoHash   string // lower-case hex SHA-256 over the candidate photos as read; empty without one
 	Digest      string // of the picture set made from the photo; empty without one
 	PhotoReason Reason // NoPhoto or BadPhoto where Digest is empty

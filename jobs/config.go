@@ -16,6 +16,7 @@ type Config struct {
 	Visits        int           `yaml:"visits" default:"32" help:"Workstations visited at the same time, over all processes that share the database; 1 to 1000."`
 	VisitDeadline time.Duration `yaml:"visit_deadline" default:"3m" help:"Longest time for one workstation, from connecting to reading back; 10s to 30m."`
 	VerifyEvery   time.Duration `yaml:"verify_every" default:"168h" help:"How often a workstation in step is looked at again; each has its own place in the interval; 1h to 2160h (90 days)."`
+	FullReadEvery time.Duration `yaml:"full_read_every" default:"168h" help:"How often every user and computer of a domain is read, and not only what the domain controller says has changed: a membership that a filter asks for, and deletions that the account may not see, show by that alone; 1h to 2160h (90 days)."`
 	OfflineRetry  time.Duration `yaml:"offline_retry" default:"2h" help:"When a workstation that was off is tried again; half as much is added at random; 1m to 24h."`
 }
 
@@ -38,6 +39,7 @@ func (c *Config) Validate(path string) error {
 	}{
 		{"visit_deadline", c.VisitDeadline, 10 * time.Second, 30 * time.Minute},
 		{"verify_every", c.VerifyEvery, time.Hour, 90 * 24 * time.Hour},
+		{"full_read_every", c.FullReadEvery, time.Hour, 90 * 24 * time.Hour},
 		{"offline_retry", c.OfflineRetry, time.Minute, 24 * time.Hour},
 	} {
 		if d.got < d.low || d.got > d.high {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -61,12 +62,20 @@ type domain struct {
 	c            *company
 	name         string
 	users        []*employee
+	hired        int // people so far, those too that are gone
 	workstations []photopush.Workstation
 	failUsers    error // after all users but the last
 	failStations error // likewise
 	fail         error // of everything
 	reads        int
+
+	history *[]photopush.Change // what has changed; nil: the controller tells nothing of that
+	lost    string              // why it does not know any more what has changed
+	asked   tellings            // since the last pass that a test ran
 }
+
+// tellings count what a directory told.
+type tellings struct{ Changes, Users, Photos, Workstations int }
 
 type employee struct {
 	photopush.User
@@ -138,7 +147,8 @@ func (d *domain) staff(n int) *domain {
 }
 
 func (d *domain) person() *employee {
-	number := 1000*(1+slices.Index(d.c.domains, d)) + len(d.users)
+	number := 1000*(1+slices.Index(d.c.domains, d)) + d.hired
+	d.hired++
 	account := fmt.Sprintf("u%d", number)
 	p := &employee{c: d.c, User: photopush.User{SID: photopush.SID(fmt.Sprintf("S-1-5-21-1-2-3-%d", number)), GUID: photopush.GUID(fmt.Sprintf("00000000-0000-0000-0001-%012d", number)),
 		Domain: d.name, DN: "CN=" + account + ",OU=Staff", AccountName: account, UPN: account + "@" + d.name, Enabled: true}}
@@ -179,6 +189,45 @@ func (d *domain) workstation(people ...*employee) photopush.Workstation {
 
 func (d *domain) machine(i int) *simwin.Machine { return d.c.machines[d.workstations[i].ID] }
 
+// tells makes the directory remember what changes.
+func (d *domain) tells() *domain {
+	d.history = &[]photopush.Change{}
+	return d
+}
+
+func (d *domain) changed(id photopush.GUID, photo bool) {
+	*d.history = append(*d.history, photopush.Change{ID: id, Photo: photo})
+}
+
+func (d *domain) Changes(_ context.Context, since []byte) (photopush.Changes, error) {
+	d.asked.Changes++
+	switch {
+	case d.fail != nil:
+		return photopush.Changes{}, d.fail
+	case d.history == nil:
+		return photopush.Changes{All: true, Why: "nothing is remembered"}, nil
+	}
+	next := []byte(strconv.Itoa(len(*d.history)))
+	if why := cmp.Or(d.lost, map[bool]string{true: "it was never read"}[since == nil]); why != "" {
+		return photopush.Changes{All: true, Why: why, Next: next}, nil
+	}
+	n, err := strconv.Atoi(string(since))
+	if err != nil {
+		return photopush.Changes{}, err
+	}
+	at := map[photopush.GUID]int{}
+	c := photopush.Changes{Next: next}
+	for _, change := range (*d.history)[n:] {
+		if i, ok := at[change.ID]; ok {
+			c.List[i].Photo = c.List[i].Photo || change.Photo
+			continue
+		}
+		at[change.ID] = len(c.List)
+		c.List = append(c.List, change)
+	}
+	return c, nil
+}
+
 func (d *domain) Users(ctx context.Context, q photopush.UserQuery, yield func(photopush.User, []photopush.Photo) error) error {
 	d.reads++
 	return each(ctx, d.users, cmp.Or(d.fail, d.failUsers), func(p *employee) error {
@@ -186,8 +235,10 @@ func (d *domain) Users(ctx context.Context, q photopush.UserQuery, yield func(ph
 		case q.IDs != nil && !slices.Contains(q.IDs, p.GUID):
 			return nil
 		case q.Photos:
+			d.asked.Photos++
 			return yield(p.User, p.has())
 		}
+		d.asked.Users++
 		return yield(p.User, nil)
 	})
 }
@@ -198,6 +249,7 @@ func (d *domain) Workstations(ctx context.Context, ids []photopush.GUID, yield f
 		if ids != nil && !slices.Contains(ids, w.ID) {
 			return nil
 		}
+		d.asked.Workstations++
 		return yield(w)
 	})
 }
@@ -241,8 +293,11 @@ func (d *domain) Workstation(_ context.Context, name string) (photopush.Workstat
 	return photopush.Workstation{}, fmt.Errorf("%s in %s: %w", name, d.name, photopush.ErrUnknownWorkstation)
 }
 
-// broken is the content of photos that cannot be decoded.
-const broken = "broken"
+// broken is the content of photos that cannot be decoded, unjudgeable of those of which nobody knows.
+const (
+	broken      = "broken"
+	unjudgeable = "unjudgeable"
+)
 
 // Digest is Pictures'.
 func (c *company) Digest(_ photopush.User, photos []photopush.Photo) (string, error) {
@@ -256,6 +311,8 @@ func digest(photos []photopush.Photo) (string, error) {
 	switch {
 	case len(photos) == 0:
 		return "", &photopush.Error{Reason: photopush.NoPhoto, Op: "choose photo", Err: errors.New("there is none")}
+	case string(photos[0].Bytes) == unjudgeable:
+		return "", &photopush.Error{Reason: photopush.Internal, Op: "choose photo", Err: errors.New("no memory")}
 	case string(photos[0].Bytes) == broken:
 		return "", &photopush.Error{Reason: photopush.BadPhoto, Op: "choose photo", Err: errors.New("cut off")}
 	}
@@ -437,7 +494,16 @@ type spy struct {
 	Store
 	mu                           sync.Mutex
 	nextDue, claims, released    int
-	failFinish, failDue, failing error // failing: Claim
+	failFinish, failDue, failing error  // failing: Claim
+	begun                        func() // after BeginPass; nil for nothing
+}
+
+func (s *spy) BeginPass(ctx context.Context, domain string) (int64, error) {
+	pass, err := s.Store.BeginPass(ctx, domain)
+	if s.begun != nil {
+		s.begun()
+	}
+	return pass, err
 }
 
 func (s *spy) count(n *int, err *error) error {

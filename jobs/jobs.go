@@ -19,6 +19,8 @@ import (
 
 // A Directory is the Active Directory of one domain; in the server it is a directory.Directory.
 type Directory interface {
+	// Changes tells what has changed since a place that it returned before; nil for none.
+	Changes(ctx context.Context, since []byte) (photopush.Changes, error)
 	// Users yields users in scope with their photos, a page at a time; after a change of domain controller a user may come
 	// twice. An error says that the read is not complete.
 	Users(ctx context.Context, q photopush.UserQuery, yield func(photopush.User, []photopush.Photo) error) error
@@ -53,6 +55,7 @@ type Jobs struct {
 	Store    Store
 	Pictures Pictures
 	Recipe   func(photopush.User) string // names the recipe of Pictures for a user: another one makes his digest new
+	Recipes  string                      // names all of them together
 	Policy   want.Policy
 	Access   accountpicture.Options
 	Sessions func(photopush.GUID, *photopush.Inventory) []photopush.Session // what an inventory says of who uses the workstation

@@ -9,7 +9,7 @@ import (
 )
 
 func testConfig() Config {
-	return Config{Schedule: "0 * * * *", TimeZone: "UTC", Visits: 16, VisitDeadline: time.Minute, VerifyEvery: 168 * time.Hour, OfflineRetry: 2 * time.Hour}
+	return Config{Schedule: "0 * * * *", TimeZone: "UTC", Visits: 16, VisitDeadline: time.Minute, VerifyEvery: 168 * time.Hour, FullReadEvery: 168 * time.Hour, OfflineRetry: 2 * time.Hour}
 }
 
 func TestEveryReasonHasANextTry(t *testing.T) {
@@ -81,6 +81,7 @@ jobs.time_zone is "Mars/Olympus", want an IANA name such as Europe/Berlin, or Lo
 jobs.visits is 0, want 1 to 1000
 jobs.visit_deadline is 1s, want 10s to 30m0s
 jobs.verify_every is 1m0s, want 1h0m0s to 2160h0m0s
+jobs.full_read_every is 0s, want 1h0m0s to 2160h0m0s
 jobs.offline_retry is 48h0m0s, want 1m0s to 24h0m0s`
 	if err := bad.Validate("jobs"); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

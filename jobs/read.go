@@ -27,19 +27,16 @@ func (j *Jobs) readAll(ctx context.Context) (read int, err error) {
 	return read, errors.Join(errs...)
 }
 
+// maxOvertaken is how often a read that another process has overtaken begins anew.
+const maxOvertaken = 3
+
 func (j *Jobs) readDomain(ctx context.Context, d *Domain) error {
-	return j.asReader(ctx, d, func() error {
-		pass, err := j.Store.BeginPass(ctx, d.Name)
-		if err != nil {
-			return err
+	return j.asReader(ctx, d, func() (err error) {
+		for range maxOvertaken {
+			if err = j.readSince(ctx, d); !errors.Is(err, photopush.ErrOvertaken) {
+				break
+			}
 		}
-		if err := j.readWorkstations(ctx, d, pass); err != nil {
-			return err
-		}
-		if err := j.readUsers(ctx, d, pass); err != nil {
-			return err
-		}
-		_, _, err = j.Store.EndPass(ctx, d.Name, pass, nil)
 		return err
 	})
 }
@@ -73,89 +70,17 @@ func (j *Jobs) Read(ctx context.Context, domain string, read func() error) error
 	return j.asReader(ctx, d, read)
 }
 
-func (j *Jobs) readWorkstations(ctx context.Context, d *Domain, pass int64) error {
-	var batch []photopush.Workstation
-	put := func() error {
-		err := j.Store.PutWorkstations(ctx, pass, batch)
-		j.observe(Event{Kind: ReadWorkstations, N: len(batch)})
-		batch = batch[:0]
-		return err
-	}
-	err := d.Directory.Workstations(ctx, nil, func(w photopush.Workstation) error {
-		if batch = append(batch, w); len(batch) < batchSize {
-			return nil
-		}
-		return put()
-	})
-	if err == nil {
-		err = put()
-	}
-	return err
+// judged tells whether it is known what the user's photos give.
+func judged(u photopush.UserRecord) bool {
+	return u.Digest != "" || u.PhotoReason == photopush.NoPhoto || u.PhotoReason == photopush.BadPhoto
 }
 
-// readUsers keeps of each photo its digest only. Users whose photos and recipe are known by their hash are not decoded again.
-func (j *Jobs) readUsers(ctx context.Context, d *Domain, pass int64) error {
-	r := userReader{Jobs: j, pass: pass}
-	err := d.Directory.Users(ctx, photopush.UserQuery{Photos: true}, func(u photopush.User, photos []photopush.Photo) error { return r.add(ctx, u, photos) })
-	if err == nil {
-		err = r.flush(ctx)
-	}
-	return err
-}
-
-// A userReader gathers users until a batch is full, or their photos would take too much memory.
-type userReader struct {
-	*Jobs
-	pass   int64
-	users  []photopush.User
-	photos [][]photopush.Photo
-	bytes  int
-}
-
-// maxBatchBytes bounds the photos held at a time.
-const maxBatchBytes = 8 << 20
-
-func (r *userReader) add(ctx context.Context, u photopush.User, photos []photopush.Photo) error {
-	r.users, r.photos = append(r.users, u), append(r.photos, photos)
-	for _, p := range photos {
-		r.bytes += len(p.Bytes)
-	}
-	if len(r.users) < batchSize && r.bytes < maxBatchBytes {
-		return nil
-	}
-	return r.flush(ctx)
-}
-
-func (r *userReader) flush(ctx context.Context) error {
-	sids := make([]photopush.SID, len(r.users))
-	for i, u := range r.users {
-		sids[i] = u.SID
-	}
-	known, err := r.Store.Users(ctx, sids)
-	if err != nil {
-		return err
-	}
-	records := make([]photopush.UserRecord, len(r.users))
-	for i, u := range r.users {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		records[i] = r.record(u, r.photos[i], known[u.SID])
-	}
-	if err := r.Store.PutUsers(ctx, r.pass, records); err != nil {
-		return err
-	}
-	r.observe(Event{Kind: ReadUsers, N: len(records)})
-	r.users, r.photos, r.bytes = r.users[:0], r.photos[:0], 0
-	return nil
-}
-
-// record is the user with what his photos give; known is what they gave before.
+// record is the user with what his photos give; known is what they gave before. Photos and recipe that are known by their hash are not decoded again.
 func (j *Jobs) record(u photopush.User, photos []photopush.Photo, known photopush.UserRecord) photopush.UserRecord {
-	r := photopush.UserRecord{User: u, PhotoHash: photoHash(j.Recipe(u), photos)}
-	judged := known.Digest != "" || known.PhotoReason == photopush.NoPhoto || known.PhotoReason == photopush.BadPhoto
-	if r.PhotoHash == known.PhotoHash && judged {
-		r.Digest, r.PhotoReason, r.PhotoDetail = known.Digest, known.PhotoReason, known.PhotoDetail
+	recipe := j.Recipe(u)
+	r := photopush.UserRecord{User: u, Recipe: recipe, PhotoHash: photoHash(recipe, photos)}
+	if r.PhotoHash == known.PhotoHash && judged(known) {
+		r.Digest, r.PhotoReason, r.PhotoDetail, r.Photo = known.Digest, known.PhotoReason, known.PhotoDetail, known.Photo
 		return r
 	}
 	digest, err := j.Pictures.Digest(u, photos)

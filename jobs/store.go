@@ -18,10 +18,13 @@ type Store interface {
 	BeginPass(ctx context.Context, domain string) (pass int64, err error)
 	PutUsers(ctx context.Context, pass int64, users []photopush.UserRecord) error
 	PutWorkstations(ctx context.Context, pass int64, ws []photopush.Workstation) error
-	// EndPass ends a read of everything: what it has not put is gone. place is where the next changes begin, nil where that is not known.
-	EndPass(ctx context.Context, domain string, pass int64, place []byte) (users, workstations int, err error)
+	// EndPass ends a read of everything: what it has not put is gone. next is where the changes after it begin.
+	EndPass(ctx context.Context, domain string, pass int64, next photopush.Bookmark) (users, workstations int, err error)
 	// EndChanges ends a read of changes: what of looked it has not put is gone. ErrOvertaken is in the chain when another process has stored another bookmark.
-	EndChanges(ctx context.Context, domain string, pass int64, since photopush.Bookmark, looked []photopush.GUID, place []byte) (users, workstations int, err error)
+	EndChanges(ctx context.Context, domain string, pass int64, since photopush.Bookmark, looked []photopush.GUID, next photopush.Bookmark) (users, workstations int, err error)
+	// UsersOf yields the users of a domain that are not gone; Unjudged are those whose photo could not be judged.
+	UsersOf(ctx context.Context, domain string) iter.Seq2[photopush.UserRecord, error]
+	Unjudged(ctx context.Context, domain string) ([]photopush.GUID, error)
 
 	// FindUsers finds by SID, UPN, DOMAIN\account or account, those that are gone too; ErrUnknownUser is in the chain when nobody is found.
 	FindUsers(ctx context.Context, name string) ([]photopush.UserRecord, error)

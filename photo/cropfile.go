@@ -2,12 +2,16 @@ package photo
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -56,6 +60,16 @@ func (r *Recipes) For(u photopush.User) Recipe {
 		}
 	}
 	return recipe
+}
+
+// Name names the recipes of everybody together: another one says that somebody's pictures may be made otherwise.
+func (r *Recipes) Name() string {
+	h := sha256.New()
+	io.WriteString(h, r.Recipe.Digest(nil))
+	for _, name := range slices.Sorted(maps.Keys(r.crops)) {
+		fmt.Fprintf(h, "%q %s\n", name, r.crops[name])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // Bounds of the crop file, and of what is told of its faults.

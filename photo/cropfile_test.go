@@ -107,6 +107,24 @@ func TestRecipeFor(t *testing.T) {
 	}
 }
 
+// TestRecipesName: it is another one for whatever makes other pictures of somebody, and no other for the rest.
+func TestRecipesName(t *testing.T) {
+	c := &Config{Recipe: DefaultRecipe(), CropFile: filepath.Join(t.TempDir(), "crops.csv")}
+	name := readRecipes(t, c, []string{"u1001,top", "u1002,centre"}).Name()
+	if same := readRecipes(t, c, []string{"# the same", "u1002,centre", "u1001,top"}).Name(); same != name {
+		t.Errorf("named %s and %s", name, same)
+	}
+	for _, lines := range [][]string{{"u1001,top"}, {"u1001,top", "u1003,centre"}, {"u1001,top", "u1002,auto"}} {
+		if readRecipes(t, c, lines).Name() == name {
+			t.Errorf("%q: the same name", lines)
+		}
+	}
+	c.Quality = 77
+	if readRecipes(t, c, []string{"u1001,top", "u1002,centre"}).Name() == name {
+		t.Error("another quality: the same name")
+	}
+}
+
 func readRecipes(t *testing.T, c *Config, lines []string) *Recipes {
 	t.Helper()
 	if err := os.WriteFile(c.CropFile, []byte(strings.Join(lines, "\n")), 0o600); err != nil {

@@ -19,11 +19,11 @@ func (s *Store) BeginPass(ctx context.Context, domain string) (pass int64, err e
 }
 
 const putUser = `INSERT INTO directory_user (sid, guid, domain, dn, account, account_key, upn, upn_key, display_name, enabled,
-	photo_hash, digest, photo_reason, photo_detail, photo_source, photo_format, photo_width, photo_height, photo_bytes, pass)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	recipe, photo_hash, digest, photo_reason, photo_detail, photo_source, photo_format, photo_width, photo_height, photo_bytes, pass)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (sid) DO UPDATE SET guid = excluded.guid, domain = excluded.domain, dn = excluded.dn, account = excluded.account,
 	account_key = excluded.account_key, upn = excluded.upn, upn_key = excluded.upn_key, display_name = excluded.display_name,
-	enabled = excluded.enabled, photo_hash = excluded.photo_hash, digest = excluded.digest, photo_reason = excluded.photo_reason,
+	enabled = excluded.enabled, recipe = excluded.recipe, photo_hash = excluded.photo_hash, digest = excluded.digest, photo_reason = excluded.photo_reason,
 	photo_detail = excluded.photo_detail, photo_source = excluded.photo_source, photo_format = excluded.photo_format,
 	photo_width = excluded.photo_width, photo_height = excluded.photo_height, photo_bytes = excluded.photo_bytes, gone_since = 0,
 	pass = CASE WHEN excluded.pass > directory_user.pass THEN excluded.pass ELSE directory_user.pass END`
@@ -39,7 +39,7 @@ func (s *Store) PutUsers(ctx context.Context, pass int64, users []photopush.User
 		return s.write(ctx, "put users", func(t *tx) error {
 			for _, u := range part {
 				_, err := t.exec(putUser, string(u.SID), string(u.GUID), u.Domain, u.DN, u.AccountName, strings.ToLower(u.AccountName),
-					u.UPN, strings.ToLower(u.UPN), u.DisplayName, u.Enabled, u.PhotoHash, u.Digest, string(u.PhotoReason),
+					u.UPN, strings.ToLower(u.UPN), u.DisplayName, u.Enabled, u.Recipe, u.PhotoHash, u.Digest, string(u.PhotoReason),
 					sentence(u.PhotoDetail), u.Photo.Source, u.Photo.Format, u.Photo.Width, u.Photo.Height, u.Photo.Bytes, pass)
 				if err != nil {
 					return err
@@ -74,10 +74,10 @@ func (s *Store) PutWorkstations(ctx context.Context, pass int64, ws []photopush.
 	})
 }
 
-// EndPass says that the pass read everything of the domain: users and workstations that it did not meet are gone, and place is where the changes
-// after it begin; nil when that is not known. Without it nobody is gone. A pass that began later and is still running does not matter: what it has
+// EndPass says that the pass read everything of the domain: users and workstations that it did not meet are gone, and next is where the changes
+// after it begin, as far as Place and Recipes go. Without it nobody is gone. A pass that began later and is still running does not matter: what it has
 // put counts as met. A workstation that is gone is not claimed any more; its row stays.
-func (s *Store) EndPass(ctx context.Context, domain string, pass int64, place []byte) (users, workstations int, err error) {
+func (s *Store) EndPass(ctx context.Context, domain string, pass int64, next photopush.Bookmark) (users, workstations int, err error) {
 	err = s.write(ctx, "end pass of "+domain, func(t *tx) error {
 		if err := t.endPass(domain, pass); err != nil {
 			return err
@@ -93,21 +93,23 @@ func (s *Store) EndPass(ctx context.Context, domain string, pass int64, place []
 			}
 			*gone = int(n)
 		}
-		_, err := t.exec(`INSERT INTO bookmark (domain, place, complete, revision) VALUES (?, ?, (SELECT started FROM pass WHERE id = ?), 1)
-			ON CONFLICT (domain) DO UPDATE SET place = excluded.place, complete = excluded.complete, revision = bookmark.revision + 1`, domain, place, pass)
+		_, err := t.exec(`INSERT INTO bookmark (domain, place, recipes, complete, revision) VALUES (?, ?, ?, (SELECT started FROM pass WHERE id = ?), 1)
+			ON CONFLICT (domain) DO UPDATE SET place = excluded.place, recipes = excluded.recipes, complete = excluded.complete,
+			revision = bookmark.revision + 1`, domain, next.Place, next.Recipes, pass)
 		return err
 	})
 	return users, workstations, err
 }
 
-// EndChanges says that the pass looked at everything that changed since the bookmark: what of it the pass did not put is gone, and place is where
-// the next changes begin. ErrOvertaken is in the chain, and nothing was stored, when another process has stored another bookmark since.
-func (s *Store) EndChanges(ctx context.Context, domain string, pass int64, since photopush.Bookmark, looked []photopush.GUID, place []byte) (users, workstations int, err error) {
+// EndChanges says that the pass looked at everything that changed since the bookmark: what of it the pass did not put is gone, and next is where
+// the changes after it begin. ErrOvertaken is in the chain, and nothing was stored, when another process has stored another bookmark since.
+func (s *Store) EndChanges(ctx context.Context, domain string, pass int64, since photopush.Bookmark, looked []photopush.GUID, next photopush.Bookmark) (users, workstations int, err error) {
 	err = s.write(ctx, "end pass of "+domain, func(t *tx) error {
 		if err := t.endPass(domain, pass); err != nil {
 			return err
 		}
-		r, err := t.exec("UPDATE bookmark SET place = ?, revision = revision + 1 WHERE domain = ? AND revision = ?", place, domain, since.Revision)
+		r, err := t.exec("UPDATE bookmark SET place = ?, recipes = ?, revision = revision + 1 WHERE domain = ? AND revision = ?", next.Place, next.Recipes,
+			domain, since.Revision)
 		if err != nil {
 			return err
 		}
@@ -146,7 +148,7 @@ func (t *tx) endPass(domain string, pass int64) error {
 // Bookmark tells how far the directory of a domain was read; the zero value is of one that never was.
 func (s *Store) Bookmark(ctx context.Context, domain string) (b photopush.Bookmark, err error) {
 	var complete int64
-	err = s.r.QueryRowContext(ctx, "SELECT place, complete, revision FROM bookmark WHERE domain = ?", domain).Scan(&b.Place, &complete, &b.Revision)
+	err = s.r.QueryRowContext(ctx, "SELECT place, recipes, complete, revision FROM bookmark WHERE domain = ?", domain).Scan(&b.Place, &b.Recipes, &complete, &b.Revision)
 	if errors.Is(err, sql.ErrNoRows) {
 		return photopush.Bookmark{}, nil
 	}

@@ -4,17 +4,18 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/photopush/photopush"
 )
 
-const userColumns = `sid, guid, domain, dn, account, upn, display_name, enabled, photo_hash, digest, photo_reason, photo_detail,
+const userColumns = `sid, guid, domain, dn, account, upn, display_name, enabled, recipe, photo_hash, digest, photo_reason, photo_detail,
 	photo_source, photo_format, photo_width, photo_height, photo_bytes, gone_since, held`
 
 func scanUser(r *sql.Rows) (u photopush.UserRecord, err error) {
 	var gone, held int64
-	err = r.Scan(&u.SID, &u.GUID, &u.Domain, &u.DN, &u.AccountName, &u.UPN, &u.DisplayName, &u.Enabled, &u.PhotoHash, &u.Digest,
+	err = r.Scan(&u.SID, &u.GUID, &u.Domain, &u.DN, &u.AccountName, &u.UPN, &u.DisplayName, &u.Enabled, &u.Recipe, &u.PhotoHash, &u.Digest,
 		&u.PhotoReason, &u.PhotoDetail, &u.Photo.Source, &u.Photo.Format, &u.Photo.Width, &u.Photo.Height, &u.Photo.Bytes, &gone, &held)
 	u.GoneSince, u.Held = fromMillis(gone), fromMillis(held)
 	return u, err
@@ -48,6 +49,35 @@ func (s *Store) Users(ctx context.Context, sids []photopush.SID) (map[photopush.
 		}
 		return err
 	})
+}
+
+// UsersOf yields the users of a domain that are not gone.
+func (s *Store) UsersOf(ctx context.Context, domain string) iter.Seq2[photopush.UserRecord, error] {
+	return func(yield func(photopush.UserRecord, error) bool) {
+		r, err := s.r.QueryContext(ctx, "SELECT "+userColumns+" FROM directory_user WHERE domain = ? AND gone_since = 0", domain)
+		if err != nil {
+			yield(photopush.UserRecord{}, s.fail("read users of "+domain, err))
+			return
+		}
+		defer r.Close()
+		for r.Next() {
+			u, err := scanUser(r)
+			if !yield(u, s.fail("read users of "+domain, err)) || err != nil {
+				return
+			}
+		}
+		if err := r.Err(); err != nil {
+			yield(photopush.UserRecord{}, s.fail("read users of "+domain, err))
+		}
+	}
+}
+
+// Unjudged are the users of a domain whose photo could not be judged, good or bad, when it was read.
+func (s *Store) Unjudged(ctx context.Context, domain string) ([]photopush.GUID, error) {
+	r, err := s.r.QueryContext(ctx, `SELECT guid FROM directory_user INDEXED BY directory_user_unjudged
+		WHERE domain = ? AND digest = '' AND photo_reason NOT IN ('no_photo', 'bad_photo') AND gone_since = 0`, domain)
+	ids, err := collect(r, err, func(r *sql.Rows) (id photopush.GUID, err error) { return id, r.Scan(&id) })
+	return ids, s.fail("read users of "+domain, err)
 }
 
 // FindUsers finds by SID, user principal name, DOMAIN\account or account, without regard to case; DOMAIN is the domain's configured name

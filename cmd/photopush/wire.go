@@ -59,6 +59,7 @@ func (a *app) open(ctx context.Context) (_ *parts, err error) {
 	p.jobs = &jobs.Jobs{
 		Config: c.Jobs, Store: p.store, Pictures: cache, Policy: policy(c), Access: c.Registry,
 		Recipe:   func(u photopush.User) string { return recipes.For(u).Digest(nil) },
+		Recipes:  recipes.Name(),
 		Sessions: logon.FromInventory, Log: a.Log, Now: time.Now,
 	}
 	for i := range c.Domains {

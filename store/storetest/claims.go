@@ -76,7 +76,7 @@ func claimNever(s *suite) {
 	pass, err := s.BeginPass(s.ctx, domain)
 	s.ok(err)
 	s.ok(s.PutWorkstations(s.ctx, pass, []photopush.Workstation{workstation(1), off, workstation(4)}))
-	_, _, err = s.EndPass(s.ctx, domain, pass, nil)
+	_, _, err = s.EndPass(s.ctx, domain, pass, photopush.Bookmark{})
 	s.ok(err)
 	s.ok(s.SetVerify(s.ctx, nil))
 	s.ok(s.SetDue(s.ctx, []photopush.GUID{id(1), id(2), id(3)}, s.now(), photopush.OnDemand))

@@ -131,7 +131,7 @@ func staff(s *suite) {
 			s.ok(s.PutWorkstations(s.ctx, pass, []photopush.Workstation{workstation(n + 1)}))
 		}
 	}
-	_, _, err = s.EndPass(s.ctx, domain, pass, nil)
+	_, _, err = s.EndPass(s.ctx, domain, pass, photopush.Bookmark{})
 	s.ok(err)
 }
 

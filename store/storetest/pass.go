@@ -19,7 +19,7 @@ func passMarksMissing(s *suite) {
 	moved.Host = "MOVED.corp.example"
 	s.ok(s.PutUsers(s.ctx, pass, []photopush.UserRecord{user(1), renamed}))
 	s.ok(s.PutWorkstations(s.ctx, pass, []photopush.Workstation{workstation(1), moved}))
-	users, workstations, err := s.EndPass(s.ctx, domain, pass, []byte("place"))
+	users, workstations, err := s.EndPass(s.ctx, domain, pass, photopush.Bookmark{Place: []byte("place")})
 	s.ok(err)
 	s.same("gone", [2]int{users, workstations}, [2]int{1, 1})
 
@@ -51,18 +51,18 @@ func unfinishedPass(s *suite) {
 	s.ok(s.PutUsers(s.ctx, pass, []photopush.UserRecord{user(1)}))
 	other, err := s.BeginPass(s.ctx, "other.example")
 	s.ok(err)
-	users, workstations, err := s.EndPass(s.ctx, "other.example", other, nil)
+	users, workstations, err := s.EndPass(s.ctx, "other.example", other, photopush.Bookmark{})
 	s.ok(err)
 	s.same("gone by a pass of another domain", users+workstations, 0)
 	u, err := s.User(s.ctx, sid(2))
 	s.ok(err)
 	s.same("missed by a pass that did not end", u.GoneSince, time.Time{})
-	if _, _, err = s.EndPass(s.ctx, "other.example", pass, nil); err == nil || !strings.Contains(err.Error(), "pass 2 is not running") {
+	if _, _, err = s.EndPass(s.ctx, "other.example", pass, photopush.Bookmark{}); err == nil || !strings.Contains(err.Error(), "pass 2 is not running") {
 		s.Errorf("a pass ended for another domain: %v", err)
 	}
-	_, _, err = s.EndPass(s.ctx, domain, pass, nil)
+	_, _, err = s.EndPass(s.ctx, domain, pass, photopush.Bookmark{})
 	s.ok(err)
-	if _, _, err = s.EndPass(s.ctx, domain, pass, nil); err == nil {
+	if _, _, err = s.EndPass(s.ctx, domain, pass, photopush.Bookmark{}); err == nil {
 		s.Error("a pass ended twice")
 	}
 }
@@ -78,7 +78,7 @@ func passesSideBySide(s *suite) {
 	s.ok(s.PutUsers(s.ctx, second, both))
 	s.ok(s.PutUsers(s.ctx, first, both))
 	for _, pass := range []int64{second, first} {
-		users, _, err := s.EndPass(s.ctx, domain, pass, nil)
+		users, _, err := s.EndPass(s.ctx, domain, pass, photopush.Bookmark{})
 		s.ok(err)
 		s.same("gone", users, 0)
 	}
@@ -108,7 +108,7 @@ func findUsers(s *suite) {
 	pass, err = s.BeginPass(s.ctx, domain)
 	s.ok(err)
 	s.ok(s.PutUsers(s.ctx, pass, []photopush.UserRecord{a, b}))
-	_, _, err = s.EndPass(s.ctx, domain, pass, nil)
+	_, _, err = s.EndPass(s.ctx, domain, pass, photopush.Bookmark{})
 	s.ok(err)
 	gone.GoneSince = s.now()
 	for name, found := range map[string][]photopush.UserRecord{
@@ -169,7 +169,7 @@ func workstationsOf(s *suite) {
 	pass, err := s.BeginPass(s.ctx, domain)
 	s.ok(err)
 	s.ok(s.PutWorkstations(s.ctx, pass, []photopush.Workstation{workstation(1), workstation(2), workstation(3), off}))
-	_, _, err = s.EndPass(s.ctx, domain, pass, nil)
+	_, _, err = s.EndPass(s.ctx, domain, pass, photopush.Bookmark{})
 	s.ok(err)
 	all, err := s.WorkstationsOf(s.ctx, sid(1))
 	s.ok(err)

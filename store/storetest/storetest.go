@@ -30,6 +30,7 @@ func Run(t *testing.T, database Database) {
 		{"pass refuses what is no account", passRefusesNoAccount},
 		{"changes", changes},
 		{"changes overtaken", changesOvertaken},
+		{"users of a domain", usersOfDomain},
 		{"find users", findUsers},
 		{"find workstations", findWorkstations},
 		{"workstations of a user", workstationsOf},
@@ -166,7 +167,7 @@ func (s *suite) company(n int) {
 		s.ok(s.PutUsers(s.ctx, pass, []photopush.UserRecord{user(i)}))
 		s.ok(s.PutWorkstations(s.ctx, pass, []photopush.Workstation{workstation(i)}))
 	}
-	_, _, err = s.EndPass(s.ctx, domain, pass, nil)
+	_, _, err = s.EndPass(s.ctx, domain, pass, photopush.Bookmark{})
 	s.ok(err)
 }
 

@@ -1,0 +1,248 @@
+package jobs
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	photopush "github.com/photopush/photopush"
+)
+
+// A domainRead is one read of a domain's directory: of everything, or of what changed since the bookmark.
+type domainRead struct {
+	*Jobs
+	d     *Domain
+	since photopush.Bookmark
+	pass  int64
+	fresh map[photopush.GUID]bool // users whose photos are to be looked at again, whatever is known of them
+	need  []photopush.GUID        // users in scope whose photos were not read yet, and must be
+}
+
+// maxFresh bounds the users that are asked for one by one; for more of them everything is read.
+const maxFresh = 20_000
+
+// readSince reads what changed since the last time, or everything: where it is not known what changed, and from time to time, for a change of what a
+// filter asks for may show nowhere. Photos come only for those of whom it is not known what their photos give.
+func (j *Jobs) readSince(ctx context.Context, d *Domain) error {
+	since, err := j.Store.Bookmark(ctx, d.Name)
+	if err != nil {
+		return err
+	}
+	changes, err := d.Directory.Changes(ctx, since.Place)
+	if err != nil {
+		return err
+	}
+	r := &domainRead{Jobs: j, d: d, since: since, fresh: map[photopush.GUID]bool{}}
+	if err := r.findFresh(ctx, changes.List); err != nil {
+		return err
+	}
+	if r.pass, err = j.Store.BeginPass(ctx, d.Name); err != nil {
+		return err
+	}
+	next := photopush.Bookmark{Place: changes.Next, Recipes: j.Recipes}
+	switch now, err := j.Store.Now(ctx); {
+	case err != nil:
+		return err
+	case changes.All || since.Complete.IsZero() || len(r.fresh) > maxFresh:
+		return r.everything(ctx, next, changes.Why)
+	case now.Sub(since.Complete) >= j.Config.FullReadEvery:
+		return r.compare(ctx, next)
+	}
+	return r.changed(ctx, changes.List, next)
+}
+
+// findFresh gathers the users whose photos are to be looked at again: they may have changed, could not be judged, or were judged by another recipe.
+func (r *domainRead) findFresh(ctx context.Context, list []photopush.Change) error {
+	for _, c := range list {
+		if c.Photo {
+			r.fresh[c.ID] = true
+		}
+	}
+	unjudged, err := r.Store.Unjudged(ctx, r.d.Name)
+	if err != nil {
+		return err
+	}
+	for _, id := range unjudged {
+		r.fresh[id] = true
+	}
+	if r.since.Recipes == r.Recipes {
+		return nil
+	}
+	for u, err := range r.Store.UsersOf(ctx, r.d.Name) {
+		if err != nil {
+			return err
+		}
+		if u.Recipe != r.Recipe(u.User) {
+			r.fresh[u.GUID] = true
+		}
+	}
+	return nil
+}
+
+// everything reads all objects with all photos.
+func (r *domainRead) everything(ctx context.Context, next photopush.Bookmark, why string) error {
+	start := time.Now()
+	if err := r.workstations(ctx, nil); err != nil {
+		return err
+	}
+	if err := r.users(ctx, photopush.UserQuery{Photos: true}); err != nil {
+		return err
+	}
+	return r.end(ctx, "everything", why, start, next)
+}
+
+// compare reads all objects, and photos where they are not known: what no list of changes shows is found by that.
+func (r *domainRead) compare(ctx context.Context, next photopush.Bookmark) error {
+	start := time.Now()
+	if err := r.workstations(ctx, nil); err != nil {
+		return err
+	}
+	if err := r.users(ctx, photopush.UserQuery{}); err != nil {
+		return err
+	}
+	if err := r.needed(ctx); err != nil {
+		return err
+	}
+	return r.end(ctx, "all objects", "the last time was "+r.since.Complete.Format(time.DateOnly), start, next)
+}
+
+func (r *domainRead) end(ctx context.Context, what, why string, start time.Time, next photopush.Bookmark) error {
+	users, workstations, err := r.Store.EndPass(ctx, r.d.Name, r.pass, next)
+	if err == nil {
+		r.Log.Info("directory read", "domain", r.d.Name, "what", what, "why", why, "gone_users", users, "gone_workstations", workstations,
+			"took", time.Since(start).Round(time.Millisecond))
+	}
+	return err
+}
+
+// changed reads the objects that changed, and the users whose photos are to be looked at again. Of what changed, what is not found in scope is gone.
+func (r *domainRead) changed(ctx context.Context, list []photopush.Change, next photopush.Bookmark) error {
+	looked := make([]photopush.GUID, len(list))
+	var others []photopush.GUID
+	for i, c := range list {
+		looked[i] = c.ID
+		if !r.fresh[c.ID] {
+			others = append(others, c.ID)
+		}
+	}
+	if len(looked) > 0 {
+		if err := r.workstations(ctx, looked); err != nil {
+			return err
+		}
+	}
+	for _, q := range []photopush.UserQuery{{IDs: slices.Sorted(maps.Keys(r.fresh)), Photos: true}, {IDs: others}} {
+		if len(q.IDs) == 0 {
+			continue
+		}
+		if err := r.users(ctx, q); err != nil {
+			return err
+		}
+	}
+	if err := r.needed(ctx); err != nil {
+		return err
+	}
+	users, workstations, err := r.Store.EndChanges(ctx, r.d.Name, r.pass, r.since, looked, next)
+	if err == nil && len(looked)+len(r.fresh) > 0 {
+		r.Log.Info("directory read", "domain", r.d.Name, "what", "changes", "changed", len(looked), "photos", len(r.fresh)+len(r.need),
+			"gone_users", users, "gone_workstations", workstations)
+	}
+	return err
+}
+
+// workstations stores those with these IDs, nil for all.
+func (r *domainRead) workstations(ctx context.Context, ids []photopush.GUID) error {
+	var batch []photopush.Workstation
+	put := func() error {
+		err := r.Store.PutWorkstations(ctx, r.pass, batch)
+		r.observe(Event{Kind: ReadWorkstations, N: len(batch)})
+		batch = batch[:0]
+		return err
+	}
+	err := r.d.Directory.Workstations(ctx, ids, func(w photopush.Workstation) error {
+		if batch = append(batch, w); len(batch) < batchSize {
+			return nil
+		}
+		return put()
+	})
+	if err == nil {
+		err = put()
+	}
+	return err
+}
+
+// needed reads the users whose photos turned out to be missing.
+func (r *domainRead) needed(ctx context.Context) error {
+	if len(r.need) == 0 {
+		return nil
+	}
+	return r.users(ctx, photopush.UserQuery{IDs: r.need, Photos: true})
+}
+
+// users stores the users that q asks for.
+func (r *domainRead) users(ctx context.Context, q photopush.UserQuery) error {
+	b := &userBatch{domainRead: r, photosRead: q.Photos}
+	if err := r.d.Directory.Users(ctx, q, func(u photopush.User, photos []photopush.Photo) error { return b.add(ctx, u, photos) }); err != nil {
+		return err
+	}
+	return b.flush(ctx)
+}
+
+// A userBatch gathers users until it is full, or their photos would take too much memory. Of each photo its digest alone is kept.
+type userBatch struct {
+	*domainRead
+	photosRead bool
+	users      []photopush.User
+	photos     [][]photopush.Photo
+	bytes      int
+}
+
+// maxBatchBytes bounds the photos held at a time.
+const maxBatchBytes = 8 << 20
+
+func (b *userBatch) add(ctx context.Context, u photopush.User, photos []photopush.Photo) error {
+	b.users, b.photos = append(b.users, u), append(b.photos, photos)
+	for _, p := range photos {
+		b.bytes += len(p.Bytes)
+	}
+	if len(b.users) < batchSize && b.bytes < maxBatchBytes {
+		return nil
+	}
+	return b.flush(ctx)
+}
+
+func (b *userBatch) flush(ctx context.Context) error {
+	sids := make([]photopush.SID, len(b.users))
+	for i, u := range b.users {
+		sids[i] = u.SID
+	}
+	known, err := b.Store.Users(ctx, sids)
+	if err != nil {
+		return err
+	}
+	records := make([]photopush.UserRecord, 0, len(b.users))
+	for i, u := range b.users {
+		switch before := known[u.SID]; {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case b.photosRead:
+			records = append(records, b.record(u, b.photos[i], before))
+		case b.keeps(u, before):
+			before.User = u
+			records = append(records, before)
+		default:
+			b.need = append(b.need, u.GUID)
+		}
+	}
+	if err := b.Store.PutUsers(ctx, b.pass, records); err != nil {
+		return err
+	}
+	b.observe(Event{Kind: ReadUsers, N: len(records)})
+	b.users, b.photos, b.bytes = b.users[:0], b.photos[:0], 0
+	return nil
+}
+
+// keeps tells whether what is known of the user's photos holds: nothing was learnt of the photos of one who was out of scope meanwhile.
+func (b *userBatch) keeps(u photopush.User, known photopush.UserRecord) bool {
+	return known.SID != "" && known.GoneSince.IsZero() && known.Recipe == b.Recipe(u) && judged(known) && !b.fresh[u.GUID]
+}
