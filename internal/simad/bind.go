@@ -7,7 +7,7 @@ import (
 
 // bind checks name and password as a domain controller does, and says no in its words.
 func (s *session) bind(b *bindRequest) result {
-	s.bound = false
+	s.bound, s.who = false, ""
 	switch {
 	case b.version != 3:
 		return result{code: protocolError, text: "00000057: LdapErr: DSID-0C0C0092, comment: only version 3 is answered, data 0, v4563\x00"}
@@ -19,13 +19,14 @@ func (s *session) bind(b *bindRequest) result {
 		return result{code: strongAuthRequired, text: "00002028: LdapErr: DSID-0C090259, comment: The server requires binds to turn on " +
 			`integrity checking if SSL\TLS are not already active on the connection, data 0, v4563` + "\x00"}
 	}
-	if data := s.c.domain.signIn(b.name, b.password); data != 0 {
+	who, data := s.c.domain.signIn(b.name, b.password)
+	if data != 0 {
 		s.c.counts.failedBinds.Add(1)
 		return result{code: invalidCredentials, text: fmt.Sprintf(
 			"80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data %x, v4563\x00", data)}
 	}
 	s.c.counts.binds.Add(1)
-	s.bound = true
+	s.bound, s.who = true, who
 	return result{}
 }
 
@@ -38,14 +39,20 @@ const (
 	accountLocked      = 0x775
 )
 
-// signIn returns 0, or why the account may not sign in. A wrong password hides the other reasons, but for the lock.
-func (d *Domain) signIn(name, password string) int {
+// signIn returns the key of the account and 0, or why it may not sign in. A wrong password hides the other reasons, but for the lock.
+func (d *Domain) signIn(name, password string) (who string, data int) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	o := d.principal(name)
+	if o == nil || o.login.password == "" {
+		return "", logonFailure
+	}
+	return o.key, o.refusal(password)
+}
+
+// refusal is why the account may not sign in with the password; 0 when it may.
+func (o *object) refusal(password string) int {
 	switch {
-	case o == nil || o.login.password == "":
-		return logonFailure
 	case o.login.locked:
 		return accountLocked
 	case o.login.password != password:

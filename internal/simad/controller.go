@@ -19,13 +19,15 @@ type ControllerOptions struct {
 	DNSPort     uint16          // udp and tcp
 	Certificate tls.Certificate // for LDAPS and StartTLS; without one neither works, as on a controller that has none
 	MaxPageSize int             // default 1000, as in Active Directory's default query policy
+	SambaRules  bool            // result codes of changes as Samba has them: 21 where Windows answers 19, 20 where a second value does not fit
 }
 
 // A Controller is one domain controller that serves a Domain. Several may serve the same one.
 type Controller struct {
-	domain *Domain
-	host   string
-	max    int
+	domain  *Domain
+	host    string
+	max     int
+	options ControllerOptions
 
 	certificate atomic.Pointer[tls.Certificate]
 	counts      counters
@@ -57,7 +59,7 @@ func (d *Domain) Serve(opts ControllerOptions) (*Controller, error) {
 	if opts.MaxPageSize == 0 {
 		opts.MaxPageSize = 1000
 	}
-	c := &Controller{domain: d, host: opts.Host, max: opts.MaxPageSize,
+	c := &Controller{domain: d, host: opts.Host, max: opts.MaxPageSize, options: opts,
 		listeners: map[string]*endpoint{}, conns: map[*session]struct{}{}}
 	c.faults.released = make(chan struct{})
 	c.SetCertificate(opts.Certificate)

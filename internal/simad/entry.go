@@ -13,7 +13,7 @@ func (s *session) entry(m *message, o *object) error {
 	op := operation(opEntry)
 	op.AppendChild(octetString(o.name.String()))
 	list := ber.NewSequence("attributes")
-	for _, a := range s.c.domain.selected(o, m.search.attributes) {
+	for _, a := range s.c.domain.selected(s.who, o, m.search.attributes) {
 		list.AppendChild(encodeAttribute(a, m.search.typesOnly))
 	}
 	op.AppendChild(list)
@@ -40,7 +40,7 @@ func encodeAttribute(a attribute, typesOnly bool) *ber.Packet {
 
 // selected returns the attributes of an object: all for an empty list or *, none for 1.1 (RFC 4511 4.5.1.8). Constructed ones come
 // only when they are named. Names come back as the schema spells them, as from Windows.
-func (d *Domain) selected(o *object, names []string) []attribute {
+func (d *Domain) selected(who string, o *object, names []string) []attribute {
 	all := len(names) == 0 || slices.Contains(names, "*")
 	var list []attribute
 	if all {
@@ -53,6 +53,10 @@ func (d *Domain) selected(o *object, names []string) []attribute {
 		t, known := schema[strings.ToLower(name)]
 		switch a := o.attrs[strings.ToLower(name)]; {
 		case !known:
+		case t.name == "allowedAttributesEffective":
+			if e := d.effective(who, o); len(e.values) > 0 {
+				list = append(list, e)
+			}
 		case t.constructed:
 			list = append(list, d.construct(o, t))
 		case !all && len(a.values) > 0:

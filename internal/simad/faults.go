@@ -13,6 +13,9 @@ type Faults struct {
 	Hang     Hang          // stop answering at one point
 	Result   int           // every search ends with this result code at once, for example 3, 51 or 52; 0: none
 	NoPaging bool          // the paged results control is not answered: the end of a page is missing
+
+	WriteResult int       // every modify request ends with this result code, and changes nothing; 0: none
+	LoseWrite   WriteLoss // end the connection at one modify request
 }
 
 // A Cut ends the connection at the N-th answer that is sent after SetFaults, counted from 1 over all connections; 0 never.
@@ -21,6 +24,21 @@ type Cut struct {
 	Where Place
 	Every bool // the N-th of each connection, not of all together
 }
+
+// A WriteLoss ends the connection at the N-th modify request after SetFaults, counted from 1; 0 never.
+type WriteLoss struct {
+	N    int
+	Loss Loss
+}
+
+// A Loss is what becomes of a request when its connection ends.
+type Loss int
+
+const (
+	NoLoss     Loss = iota
+	LoseWrite       // it is not carried out
+	LoseAnswer      // it is carried out, and nobody is told
+)
 
 // A Place is where an answer is cut.
 type Place int
@@ -40,6 +58,7 @@ const (
 	HangBind        // a bind is read and not answered
 	HangSearch      // a search is read and not answered
 	HangPage        // a search is answered with its first entry, and no more
+	HangWrite       // a modify request is read, and neither carried out nor answered
 )
 
 // faultBox holds the faults of now. A hang is released when they change.
@@ -47,7 +66,9 @@ type faultBox struct {
 	mu       sync.Mutex
 	faults   Faults
 	answers  int // sent since the faults were set
+	writes   int // modify requests since then
 	released chan struct{}
+	onWrite  func(n int, done bool)
 }
 
 // SetFaults replaces the faults, and starts to count answers anew. What hangs goes on.
@@ -57,7 +78,7 @@ func (c *Controller) SetFaults(f Faults) {
 	close(c.faults.released)
 	c.faults.released = make(chan struct{})
 	c.faults.faults = f
-	c.faults.answers = 0
+	c.faults.answers, c.faults.writes = 0, 0
 }
 
 func (b *faultBox) get() Faults {
@@ -76,6 +97,33 @@ func (b *faultBox) next(own int) (Cut, bool) {
 		n = own
 	}
 	return b.faults.Cut, b.faults.Cut.N > 0 && n == b.faults.Cut.N
+}
+
+// write counts a modify request, and tells what becomes of it.
+func (b *faultBox) write() Loss {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.writes++
+	if b.writes == b.faults.LoseWrite.N {
+		return b.faults.LoseWrite.Loss
+	}
+	return NoLoss
+}
+
+// OnWrite calls f before and after the effect of each modify request of the controller, counted from 1, before it is answered. Nil for nobody.
+func (c *Controller) OnWrite(f func(n int, done bool)) {
+	c.faults.mu.Lock()
+	defer c.faults.mu.Unlock()
+	c.faults.onWrite = f
+}
+
+func (c *Controller) hook(n int, done bool) {
+	c.faults.mu.Lock()
+	f := c.faults.onWrite
+	c.faults.mu.Unlock()
+	if f != nil {
+		f(n, done)
+	}
 }
 
 // hangs waits while the controller hangs at h, until the faults change or done is closed.
@@ -106,11 +154,12 @@ type Counts struct {
 	Unbinds     int // connections that took leave
 	Abandons    int
 	StartTLS    int
-	Writes      int // add, modify, delete and rename requests; all are refused
+	Writes      int // add, modify, delete and rename requests
+	Changes     int // modify requests that were carried out
 }
 
 type counters struct {
-	connections, binds, failedBinds, searches, entries, answers, unbinds, abandons, startTLS, writes atomic.Int64
+	connections, binds, failedBinds, searches, entries, answers, unbinds, abandons, startTLS, writes, changes atomic.Int64
 }
 
 // Counts returns the counters.
@@ -127,5 +176,6 @@ func (c *Controller) Counts() Counts {
 		Abandons:    int(n.abandons.Load()),
 		StartTLS:    int(n.startTLS.Load()),
 		Writes:      int(n.writes.Load()),
+		Changes:     int(n.changes.Load()),
 	}
 }

@@ -35,20 +35,25 @@ const (
 
 // Result codes (RFC 4511 4.1.9).
 const (
-	success                = 0
-	operationsError        = 1
-	protocolError          = 2
-	timeLimitExceeded      = 3
-	sizeLimitExceeded      = 4
-	authMethodNotSupported = 7
-	strongAuthRequired     = 8
-	referral               = 10
-	criticalUnavailable    = 12
-	noSuchObject           = 32
-	invalidDNSyntax        = 34
-	invalidCredentials     = 49
-	unavailable            = 52
-	unwillingToPerform     = 53
+	success                  = 0
+	operationsError          = 1
+	protocolError            = 2
+	timeLimitExceeded        = 3
+	sizeLimitExceeded        = 4
+	authMethodNotSupported   = 7
+	strongAuthRequired       = 8
+	referral                 = 10
+	criticalUnavailable      = 12
+	noSuchAttribute          = 16
+	constraintViolation      = 19
+	attributeOrValueExists   = 20
+	invalidAttributeSyntax   = 21
+	noSuchObject             = 32
+	invalidDNSyntax          = 34
+	invalidCredentials       = 49
+	insufficientAccessRights = 50
+	unavailable              = 52
+	unwillingToPerform       = 53
 )
 
 // A message is one request.
@@ -57,6 +62,7 @@ type message struct {
 	op       ber.Tag
 	bind     *bindRequest
 	search   *searchRequest
+	modify   *modifyRequest
 	extended string // its OID
 	abandon  int64
 	controls []control
@@ -148,6 +154,8 @@ func (m *message) decodeOp(op *ber.Packet) (err error) {
 		m.bind, err = decodeBind(op)
 	case opSearch:
 		m.search, err = decodeSearch(op)
+	case opModify:
+		m.modify, err = decodeModify(op)
 	case opExtended:
 		if len(op.Children) < 1 || op.Children[0].ClassType != ber.ClassContext || op.Children[0].Tag != 0 {
 			return errMessage

@@ -31,6 +31,7 @@ type attributeType struct {
 	single      bool
 	constructed bool // made when asked for by name, never stored
 	category    bool // objectCategory: a class's name stands for its distinguished name
+	most        int  // rangeUpper: bytes of a value at most; 0 for no limit
 }
 
 // schema holds the attributes that the simulation knows; a filter on another one is Undefined, as in Active Directory.
@@ -62,8 +63,13 @@ func makeSchema() map[string]attributeType {
 	category := m["objectcategory"]
 	category.category = true
 	m["objectcategory"] = category
-	for name, s := range map[string]syntax{"canonicalName": textSyntax, "createTimeStamp": timeSyntax, "modifyTimeStamp": timeSyntax} {
-		m[strings.ToLower(name)] = attributeType{name: name, syntax: s, single: true, constructed: true}
+	photo := m["thumbnailphoto"]
+	photo.most = 102_400 // MS-ADA3 2.307
+	m["thumbnailphoto"] = photo
+	for name, s := range map[string]syntax{
+		"canonicalName": textSyntax, "createTimeStamp": timeSyntax, "modifyTimeStamp": timeSyntax, "allowedAttributesEffective": oidSyntax,
+	} {
+		m[strings.ToLower(name)] = attributeType{name: name, syntax: s, single: s != oidSyntax, constructed: true}
 	}
 	return m
 }

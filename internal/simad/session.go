@@ -19,6 +19,7 @@ type session struct {
 	in    *bufio.Reader
 	tls   bool
 	bound bool
+	who   string // key of the account that is bound; empty for nobody
 	sent  int
 	pages pageStates
 
@@ -105,9 +106,12 @@ func (s *session) handle(m *message) error {
 		return nil
 	case opExtended:
 		return s.extended(m)
-	case opModify, opAdd, opDelete, opModifyDN:
+	case opModify:
+		s.c.faults.hangs(HangWrite, s.done)
+		return s.modify(m)
+	case opAdd, opDelete, opModifyDN:
 		s.c.counts.writes.Add(1)
-		return s.finish(m.id, m.op+1, result{code: unwillingToPerform, text: "simad does not take changes over LDAP"})
+		return s.finish(m.id, m.op+1, result{code: insufficientAccessRights, text: noAccess}) // nobody is granted these
 	case opCompare:
 		return s.finish(m.id, m.op+1, result{code: unwillingToPerform, text: "simad does not compare"})
 	}

@@ -3,7 +3,8 @@
 // the client: messages are built on asn1-ber, distinguished names and filters are its own.
 //
 // A Domain holds the objects. Each Controller started with Serve answers for it, has its own certificate, faults and counters, and a DNS
-// server. Searching, binding (simple), StartTLS and paging are as on Windows; writing over LDAP is refused with unwillingToPerform.
+// server. Searching, binding (simple), StartTLS and paging are as on Windows. Objects may be modified over LDAP by whom Grant lets, by the rules of
+// the schema; adding, deleting and renaming is nobody's right.
 //
 // Sources: RFC 4511, RFC 2696, MS-ADTS; where Samba and Windows differ, Windows is followed unless said otherwise.
 package simad
@@ -40,6 +41,7 @@ type Domain struct {
 	nextRID uint32
 	usn     int64
 	hosts   map[string]netip.Addr // names in DNS, lower case
+	grants  []grant               // who may write what
 }
 
 var domainName = regexp.MustCompile(`\A[a-z0-9-]+(\.[a-z0-9-]+)+\z`)
