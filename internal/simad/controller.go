@@ -20,13 +20,18 @@ type ControllerOptions struct {
 	Certificate tls.Certificate // for LDAPS and StartTLS; without one neither works, as on a controller that has none
 	MaxPageSize int             // default 1000, as in Active Directory's default query policy
 	SambaRules  bool            // result codes of changes as Samba has them: 21 where Windows answers 19, 20 where a second value does not fit
+	Site        string          // default DefaultSite; it must be there
+	Priority    uint16          // of its SRV records (RFC 2782): the lowest comes first
+	Weight      uint16          // default 100, as in Windows
 }
 
 // A Controller is one domain controller that serves a Domain. Several may serve the same one.
 type Controller struct {
 	domain  *Domain
 	host    string
+	server  string // distinguished name of its object of class server
 	max     int
+	srv     []SRV // its records in DNS
 	options ControllerOptions
 
 	certificate atomic.Pointer[tls.Certificate]
@@ -59,8 +64,15 @@ func (d *Domain) Serve(opts ControllerOptions) (*Controller, error) {
 	if opts.MaxPageSize == 0 {
 		opts.MaxPageSize = 1000
 	}
-	c := &Controller{domain: d, host: opts.Host, max: opts.MaxPageSize, options: opts,
+	if opts.Weight == 0 {
+		opts.Weight = 100
+	}
+	opts.Site = orDefault(opts.Site, DefaultSite)
+	c := &Controller{domain: d, host: opts.Host, max: opts.MaxPageSize, options: opts, srv: d.controllerRecords(opts),
 		listeners: map[string]*endpoint{}, conns: map[*session]struct{}{}}
+	if err := c.register(opts.Site); err != nil {
+		return nil, err
+	}
 	c.faults.released = make(chan struct{})
 	c.SetCertificate(opts.Certificate)
 	ports := map[string]uint16{"ldap": opts.LDAPPort, "ldaps": opts.LDAPSPort}
@@ -77,8 +89,23 @@ func (d *Domain) Serve(opts ControllerOptions) (*Controller, error) {
 		return nil, err
 	}
 	c.dns = dns
-	d.AddHost(opts.Host, opts.IP)
+	c.SetRegistered(true)
 	return c, nil
+}
+
+// SetRegistered puts the controller's records into DNS, or takes them out, as when it is retired; Serve puts them in.
+func (c *Controller) SetRegistered(registered bool) {
+	for _, r := range c.srv {
+		c.domain.RemoveSRV(r)
+		if registered {
+			c.domain.AddSRV(r)
+		}
+	}
+	if registered {
+		c.domain.AddHost(c.host, c.options.IP)
+	} else {
+		c.domain.RemoveHost(c.host)
+	}
 }
 
 // listen opens an endpoint, at the address it had before if it had one.

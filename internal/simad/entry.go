@@ -94,17 +94,19 @@ func (s *session) rootDSE(m *message) error {
 	d.mu.RLock()
 	usn := strconv.FormatInt(d.usn, 10)
 	d.mu.RUnlock()
-	configuration := "CN=Configuration," + d.DN()
+	configuration := d.configuration()
 	values := []struct {
 		name   string
 		values []string
 	}{
 		{"defaultNamingContext", []string{d.DN()}},
-		{"rootDomainNamingContext", []string{d.DN()}},
+		{"rootDomainNamingContext", []string{d.forest}},
 		{"configurationNamingContext", []string{configuration}},
 		{"schemaNamingContext", []string{"CN=Schema," + configuration}},
 		{"namingContexts", []string{d.DN(), configuration, "CN=Schema," + configuration}},
 		{"dnsHostName", []string{s.c.host}},
+		{"serverName", []string{s.c.server}},
+		{"dsServiceName", []string{s.c.DSA()}},
 		{"ldapServiceName", []string{d.name + ":" + strings.SplitN(s.c.host, ".", 2)[0] + "$@" + strings.ToUpper(d.name)}},
 		{"supportedLDAPVersion", []string{"3", "2"}},
 		{"supportedControl", []string{oidPaged, oidDomainScope, oidShowDeleted}},

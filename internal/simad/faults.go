@@ -8,11 +8,12 @@ import (
 
 // Faults say how a controller misbehaves; the zero value is a healthy one.
 type Faults struct {
-	Cut      Cut           // end a connection at one answer
-	Delay    time.Duration // before every answer
-	Hang     Hang          // stop answering at one point
-	Result   int           // every search ends with this result code at once, for example 3, 51 or 52; 0: none
-	NoPaging bool          // the paged results control is not answered: the end of a page is missing
+	Cut         Cut           // end a connection at one answer
+	Delay       time.Duration // before every answer
+	Hang        Hang          // stop answering at one point
+	Result      int           // every search ends with this result code at once, for example 3, 10, 51 or 52; 0: none
+	ResultAfter int           // searches, pages counted, that are answered before Result
+	NoPaging    bool          // the paged results control is not answered: the end of a page is missing
 
 	WriteResult int       // every modify request ends with this result code, and changes nothing; 0: none
 	LoseWrite   WriteLoss // end the connection at one modify request
@@ -67,6 +68,7 @@ type faultBox struct {
 	faults   Faults
 	answers  int // sent since the faults were set
 	writes   int // modify requests since then
+	searches int // begun since
 	released chan struct{}
 	onWrite  func(n int, done bool)
 }
@@ -78,13 +80,24 @@ func (c *Controller) SetFaults(f Faults) {
 	close(c.faults.released)
 	c.faults.released = make(chan struct{})
 	c.faults.faults = f
-	c.faults.answers, c.faults.writes = 0, 0
+	c.faults.answers, c.faults.searches, c.faults.writes = 0, 0, 0
 }
 
 func (b *faultBox) get() Faults {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.faults
+}
+
+// result counts a search, and tells the code that it is to end with; success for none.
+func (b *faultBox) result() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.searches++
+	if b.searches <= b.faults.ResultAfter {
+		return success
+	}
+	return b.faults.Result
 }
 
 // next counts an answer and tells whether it is to be cut; own is its number on its connection.

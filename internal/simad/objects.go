@@ -123,7 +123,7 @@ func (d *Domain) insert(name dn, attrs attributes, l login) (*object, error) {
 	if _, exists := d.objects[name.key()]; exists {
 		return nil, fmt.Errorf("simad: %s exists already", name)
 	}
-	if name.key() != d.root.key() {
+	if name.key() != d.root.key() && !strings.EqualFold(name.String(), d.configuration()) {
 		if err := d.ensureParents(name.parent()); err != nil {
 			return nil, err
 		}
@@ -139,7 +139,7 @@ func (d *Domain) insert(name dn, attrs attributes, l login) (*object, error) {
 		{strings.ToLower(name[0].attribute), name[0].value},
 		{"whenCreated", now}, {"whenChanged", now}, {"instanceType", "4"},
 		{"uSNCreated", strconv.FormatInt(d.usn, 10)}, {"uSNChanged", strconv.FormatInt(d.usn, 10)},
-		{"objectCategory", "CN=" + category + ",CN=Schema,CN=Configuration," + d.DN()},
+		{"objectCategory", "CN=" + category + ",CN=Schema," + d.configuration()},
 	} {
 		if err := attrs.set(v.name, v.value); err != nil {
 			return nil, err

@@ -49,11 +49,11 @@ func makeSchema() map[string]attributeType {
 		"dnsRoot", "location", "physicalDeliveryOfficeName", "c", "l", "st", "streetAddress", "telephoneNumber", "extensionAttribute1")
 	add(textSyntax, false, "description", "servicePrincipalName", "proxyAddresses", "info")
 	add(oidSyntax, false, "objectClass")
-	add(octetSyntax, true, "thumbnailPhoto", "msDS-GenerationId")
+	add(octetSyntax, true, "thumbnailPhoto", "msDS-GenerationId", "invocationId")
 	add(octetSyntax, false, "jpegPhoto", "photo")
 	add(sidSyntax, true, "objectSid")
 	add(guidSyntax, true, "objectGUID")
-	add(dnSyntax, true, "distinguishedName", "managedBy", "manager", "objectCategory", "nCName")
+	add(dnSyntax, true, "distinguishedName", "managedBy", "manager", "objectCategory", "nCName", "siteObject", "serverReference")
 	add(dnSyntax, false, "member", "memberOf", "managedObjects", "directReports", "msDS-PrimaryComputer")
 	add(integerSyntax, true, "userAccountControl", "primaryGroupID", "sAMAccountType", "groupType", "pwdLastSet", "lastLogon", "lastLogonTimestamp",
 		"accountExpires", "badPwdCount", "lockoutTime", "logonCount", "uSNCreated", "uSNChanged", "instanceType", "systemFlags",
@@ -79,7 +79,9 @@ var categories = map[string]string{
 	"person": "Person", "user": "Person", "contact": "Person", "inetorgperson": "Person", "organizationalperson": "Person",
 	"computer": "Computer", "group": "Group", "organizationalunit": "Organizational-Unit", "container": "Container",
 	"domain": "Domain-DNS", "domaindns": "Domain-DNS", "configuration": "Configuration", "dmd": "DMD", "crossref": "Cross-Ref",
-	"crossrefcontainer":          "Cross-Ref-Container",
+	"crossrefcontainer": "Cross-Ref-Container",
+	"sitescontainer":    "Sites-Container", "site": "Site", "subnetcontainer": "Subnet-Container", "subnet": "Subnet",
+	"serverscontainer": "Servers-Container", "server": "Server", "ntdsdsa": "NTDS-DSA",
 	"msds-managedserviceaccount": "ms-DS-Managed-Service-Account", "msds-groupmanagedserviceaccount": "ms-DS-Group-Managed-Service-Account",
 }
 
@@ -112,7 +114,7 @@ func (t attributeType) normalize(d *Domain, value []byte) (string, bool) {
 // normalizeDN makes the key of a distinguished name; of a class's name, where that is allowed, the key of its category.
 func (t attributeType) normalizeDN(d *Domain, s string) (string, bool) {
 	if last, ok := categories[strings.ToLower(s)]; ok && t.category {
-		s = "CN=" + last + ",CN=Schema,CN=Configuration," + d.DN()
+		s = "CN=" + last + ",CN=Schema," + d.configuration()
 	}
 	name, err := parseDN(s)
 	return name.key(), err == nil

@@ -2,6 +2,7 @@ package simad
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,8 +36,8 @@ func (s *session) search(m *message) error {
 	if q.base == "" && q.scope == scopeBase {
 		return s.rootDSE(m)
 	}
-	if code := s.c.faults.get().Result; code != 0 {
-		return s.finish(m.id, opDone, result{code: code, text: exceededTime})
+	if code := s.c.faults.result(); code != success {
+		return s.finish(m.id, opDone, s.c.domain.faulty(code))
 	}
 	if !s.bound {
 		return s.finish(m.id, opDone, result{code: operationsError, text: noCredentials})
@@ -133,7 +134,7 @@ func inScope(o, base *object, scope int64) bool {
 
 // otherContext tells whether o lies in the configuration, another naming context, while the search began in the domain.
 func (d *Domain) otherContext(base, o *object) bool {
-	configuration := "cn=configuration," + d.root.key()
+	configuration := strings.ToLower(d.configuration())
 	return o.below(configuration) && !base.below(configuration)
 }
 
@@ -154,11 +155,27 @@ func (d *Domain) base(name string) (*object, result) {
 		return o, result{}
 	}
 	for up := parsed; len(up) > 0; up = up.parent() {
+		if d.isOther(up) {
+			return nil, d.elsewhere(parsed)
+		}
 		if o := d.objects[up.key()]; o != nil {
 			return nil, d.noObject(o.name.String())
 		}
 	}
 	return nil, d.elsewhere(parsed)
+}
+
+// faulty is a search's end that a fault asks for.
+func (d *Domain) faulty(code int) result {
+	if code == referral {
+		return d.elsewhere(dn{{"DC", "elsewhere"}, {"DC", "example"}})
+	}
+	return result{code: code, text: exceededTime}
+}
+
+// isOther tells whether the name is that of another domain of the forest, which may lie below ours by its name.
+func (d *Domain) isOther(name dn) bool {
+	return slices.ContainsFunc(d.others, func(o *Domain) bool { return o.root.key() == name.key() })
 }
 
 func (d *Domain) noObject(best string) result {
@@ -217,7 +234,8 @@ func guidOfHex(s string) (g guid, ok bool) {
 	return g, true
 }
 
-// references sends the search result references that a search below the domain's root gets, one for each naming context beside it.
+// references sends the search result references that a search below the domain's root gets, one for each naming context beside it and for each
+// domain below it.
 func (s *session) references(m *message, wanted bool) error {
 	d := s.c.domain
 	base, err := parseDN(m.search.base)
@@ -228,11 +246,7 @@ func (s *session) references(m *message, wanted bool) error {
 	if s.tls {
 		scheme = "ldaps"
 	}
-	for _, target := range []string{
-		"ForestDnsZones." + d.name + "/DC=ForestDnsZones," + d.DN(),
-		"DomainDnsZones." + d.name + "/DC=DomainDnsZones," + d.DN(),
-		d.name + "/CN=Configuration," + d.DN(),
-	} {
+	for _, target := range d.subordinates() {
 		op := operation(opReference)
 		op.AppendChild(octetString(scheme + "://" + target))
 		if err := s.send(m.id, op); err != nil {
@@ -240,4 +254,24 @@ func (s *session) references(m *message, wanted bool) error {
 		}
 	}
 	return nil
+}
+
+// subordinates are the naming contexts right below the domain: host and distinguished name.
+func (d *Domain) subordinates() []string {
+	var targets []string
+	if d.forest == d.DN() {
+		targets = []string{"ForestDnsZones." + d.name + "/DC=ForestDnsZones," + d.DN()}
+	}
+	targets = append(targets, "DomainDnsZones."+d.name+"/DC=DomainDnsZones,"+d.DN())
+	if d.forest == d.DN() {
+		targets = append(targets, d.name+"/"+d.configuration())
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, o := range d.others {
+		if o.root.parent().key() == d.root.key() {
+			targets = append(targets, o.name+"/"+o.DN())
+		}
+	}
+	return targets
 }

@@ -31,6 +31,8 @@ type Domain struct {
 	name    string // corp.example
 	netbios string
 	root    dn
+	forest  string // distinguished name of the forest's root domain
+	tree    *tree  // the domains of the forest
 	now     func() time.Time
 	sid     []byte // binary SID of the domain
 
@@ -42,13 +44,31 @@ type Domain struct {
 	usn     int64
 	hosts   map[string]netip.Addr // names in DNS, lower case
 	grants  []grant               // who may write what
+	records map[string][]SRV      // services in DNS, likewise
+	others  []*Domain             // of the forest
+}
+
+// A tree is the domains of a forest.
+type tree struct {
+	mu      sync.Mutex
+	domains []*Domain
 }
 
 var domainName = regexp.MustCompile(`\A[a-z0-9-]+(\.[a-z0-9-]+)+\z`)
 
-// NewDomain makes a domain with what a new one has: the naming contexts, Users, Computers, Domain Controllers and the crossRef object that
-// holds the NetBIOS name. SIDs and GUIDs follow from names, so that two runs agree.
+// NewDomain makes the first domain of a forest with what a new one has: the naming contexts, Users, Computers, Domain Controllers, one site, and the
+// crossRef object that holds the NetBIOS name. SIDs and GUIDs follow from names, so that two runs agree.
 func NewDomain(name string, opts Options) (*Domain, error) {
+	d, err := newDomain(name, "", opts)
+	if err != nil {
+		return nil, err
+	}
+	d.tree = &tree{domains: []*Domain{d}}
+	return d, nil
+}
+
+// newDomain makes a domain of the forest whose root domain has that distinguished name; empty for its own.
+func newDomain(name, forest string, opts Options) (*Domain, error) {
 	name = strings.ToLower(name)
 	if !domainName.MatchString(name) {
 		return nil, fmt.Errorf("simad: %q is no DNS name of a domain", name)
@@ -61,6 +81,8 @@ func NewDomain(name string, opts Options) (*Domain, error) {
 		byGUID:  map[guid]*object{},
 		nextRID: 1104,
 		hosts:   map[string]netip.Addr{},
+		records: map[string][]SRV{},
+		forest:  forest,
 		sid:     domainSID(name),
 	}
 	if d.netbios == "" {
@@ -74,6 +96,9 @@ func NewDomain(name string, opts Options) (*Domain, error) {
 		return nil, err
 	}
 	d.root = root
+	if d.forest == "" {
+		d.forest = d.DN()
+	}
 	return d, d.populate()
 }
 
@@ -135,11 +160,11 @@ func (d *Domain) populate() error {
 	}{
 		{d.DN(), []string{"top", "domain", "domainDNS"}, map[string][]string{
 			"objectSid": {domainSID}, "dc": {strings.SplitN(d.name, ".", 2)[0]}}},
-		{"CN=Configuration," + d.DN(), []string{"top", "configuration"}, nil},
-		{"CN=Schema,CN=Configuration," + d.DN(), []string{"top", "dMD"}, nil},
-		{"CN=Partitions,CN=Configuration," + d.DN(), []string{"top", "crossRefContainer"}, nil},
-		{"CN=" + d.netbios + ",CN=Partitions,CN=Configuration," + d.DN(), []string{"top", "crossRef"}, map[string][]string{
-			"nCName": {d.DN()}, "nETBIOSName": {d.netbios}, "dnsRoot": {d.name}}},
+		{d.configuration(), []string{"top", "configuration"}, nil},
+		{"CN=Schema," + d.configuration(), []string{"top", "dMD"}, nil},
+		{"CN=Partitions," + d.configuration(), []string{"top", "crossRefContainer"}, nil},
+		{"CN=Sites," + d.configuration(), []string{"top", "sitesContainer"}, nil},
+		{"CN=Subnets,CN=Sites," + d.configuration(), []string{"top", "subnetContainer"}, nil},
 		{"CN=Users," + d.DN(), []string{"top", "container"}, nil},
 		{"CN=Computers," + d.DN(), []string{"top", "container"}, nil},
 		{"OU=Domain Controllers," + d.DN(), []string{"top", "organizationalUnit"}, nil},
@@ -156,5 +181,8 @@ func (d *Domain) populate() error {
 			return err
 		}
 	}
-	return nil
+	if err := d.addCrossRef(d); err != nil {
+		return err
+	}
+	return d.addSite(DefaultSite)
 }
