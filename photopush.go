@@ -142,6 +142,7 @@ type Claim struct {
 	Workstation Workstation
 	Token       string    // finishing requires it
 	Until       time.Time // end of the lease, by the database's clock
+	Site        string    // as WorkstationRecord has it
 	Attempts    int       // failed visits in a row before this one; being offline is none
 	Inventory   *Inventory
 	Verify      bool      // look at the workstation although every pair is in step

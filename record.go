@@ -27,6 +27,7 @@ type PhotoFacts struct {
 // A WorkstationRecord is a workstation with what is known of its visits. Times are UTC; zero where it has not happened.
 type WorkstationRecord struct {
 	Workstation
+	Site          string    // of Active Directory, by the address it had at the last visit; empty while that is not known
 	GoneSince     time.Time // when a complete read of its domain missed it first
 	Due           time.Time // when it may be claimed next; zero while it is leased, or when nothing is planned
 	Priority      Priority
@@ -96,6 +97,7 @@ type ClaimRequest struct {
 	Limit       int           // at most so many at once, at least 1
 	Lease       time.Duration // longer than a visit's deadline
 	MaxInFlight int           // live leases of all processes together are never more than this; 0 for no limit
+	MaxPerSite  int           // nor those of one site than this; 0 for no limit; workstations of an unknown site have none
 	Only        []GUID        // nothing but these; nil for all
 	Domains     []string      // nothing but workstations of these domains; nil for all
 }
@@ -103,6 +105,7 @@ type ClaimRequest struct {
 // A Result is what is to be kept of a visit.
 type Result struct {
 	Claim     Claim
+	Site      string // where the workstation is; empty where that was not found out
 	Outcome   Outcome
 	Sessions  []Session // evidence that the visit's inventory gave
 	Attempts  int       // failed visits in a row with this one

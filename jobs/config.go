@@ -14,6 +14,7 @@ type Config struct {
 	Schedule      string        `yaml:"schedule" default:"0 * * * *" help:"When serve runs a pass: a cron expression of five fields (minute hour day month weekday)."`
 	TimeZone      string        `yaml:"time_zone" default:"Local" help:"Time zone of the schedule, an IANA name such as Europe/Berlin, or Local."`
 	Visits        int           `yaml:"visits" default:"32" help:"Workstations visited at the same time, over all processes that share the database; 1 to 1000."`
+	VisitsPerSite int           `yaml:"visits_per_site" default:"0" help:"Likewise of one site of Active Directory, so that a narrow line to a branch office is not filled; 0 for no limit of its own. The site follows from the address at the last visit: before its first one a workstation counts for none."`
 	VisitDeadline time.Duration `yaml:"visit_deadline" default:"3m" help:"Longest time for one workstation, from connecting to reading back; 10s to 30m."`
 	VerifyEvery   time.Duration `yaml:"verify_every" default:"168h" help:"How often a workstation in step is looked at again; each has its own place in the interval; 1h to 2160h (90 days)."`
 	FullReadEvery time.Duration `yaml:"full_read_every" default:"168h" help:"How often every user and computer of a domain is read, and not only what the domain controller says has changed: a membership that a filter asks for, and deletions that the account may not see, show by that alone; 1h to 2160h (90 days)."`
@@ -31,6 +32,9 @@ func (c *Config) Validate(path string) error {
 	}
 	if c.Visits < 1 || c.Visits > 1000 {
 		errs = append(errs, fmt.Errorf("%s.visits is %d, want 1 to 1000", path, c.Visits))
+	}
+	if c.VisitsPerSite < 0 || c.VisitsPerSite > 1000 {
+		errs = append(errs, fmt.Errorf("%s.visits_per_site is %d, want 0 to 1000", path, c.VisitsPerSite))
 	}
 	for _, d := range []struct {
 		key       string

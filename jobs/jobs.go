@@ -39,6 +39,8 @@ type Domain struct {
 	DirectoryLogon Logon
 	Remote         visit.Remote
 	RemoteLogon    Logon
+	// Site names the site that the workstation is in now, empty where that cannot be told; nil for nobody who could.
+	Site func(ctx context.Context, w photopush.Workstation) string
 }
 
 // Pictures supplies picture sets and their digests; in the server it is a pictures.Cache.

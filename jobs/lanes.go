@@ -81,7 +81,8 @@ func (l *lanes) start(ctx context.Context) (busy bool, err error) {
 	if free == 0 || len(domains) == 0 || ctx.Err() != nil {
 		return false, nil
 	}
-	claims, err := l.Store.Claim(ctx, photopush.ClaimRequest{Limit: free, Lease: l.Config.lease(), MaxInFlight: l.Config.Visits, Domains: domains})
+	claims, err := l.Store.Claim(ctx, photopush.ClaimRequest{Limit: free, Lease: l.Config.lease(), MaxInFlight: l.Config.Visits,
+		MaxPerSite: l.Config.VisitsPerSite, Domains: domains})
 	for _, c := range claims { // also those that came with an error: they are ours
 		l.flying++
 		go func() { l.results <- l.visit(ctx, c, photopush.Visit{}) }()
@@ -197,6 +198,9 @@ func (j *Jobs) visit(ctx context.Context, c photopush.Claim, task photopush.Visi
 		task.Inventory = nil
 	}
 	r := photopush.Result{Claim: c, Outcome: j.contact(ctx, task)}
+	if d := j.domain(c.Workstation.Domain); d != nil && d.Site != nil && r.Outcome.Contacted {
+		r.Site = d.Site(ctx, c.Workstation)
+	}
 	if r.Outcome.Inventory != nil {
 		r.Sessions = j.Sessions(c.Workstation.ID, r.Outcome.Inventory)
 	}

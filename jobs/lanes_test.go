@@ -587,3 +587,41 @@ func TestInventoryThatCannotBeRead(t *testing.T) {
 		}
 	})
 }
+
+// TestSiteLimit: a site is never visited more often at once than it may be, and the sites side by side. A site that is not known yet has no limit.
+func TestSiteLimit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCompany(t)
+		c.Config.VisitsPerSite = 1
+		d := c.domain(corp).staff(8)
+		site := func(id photopush.GUID) string {
+			return map[bool]string{true: "Hub", false: "Branch"}[id < d.workstations[4].ID]
+		}
+		asked := 0
+		c.Jobs.Domains[0].Site = func(_ context.Context, w photopush.Workstation) string {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			asked++
+			return site(w.ID)
+		}
+		c.open = func(ctx context.Context, _ photopush.Workstation) error { return pause(ctx, time.Second) }
+		c.mustPass()
+		if c.most != 4 || asked != 8 || c.record(d.workstations[7]).Site != "Branch" {
+			t.Errorf("at most %d at once, asked for %d, %q", c.most, asked, c.record(d.workstations[7]).Site)
+		}
+		c.most = 0
+		c.open = func(ctx context.Context, w photopush.Workstation) error {
+			c.mu.Lock()
+			for id := range c.inFlight {
+				if id != w.ID && site(id) == site(w.ID) {
+					t.Errorf("%s is visited beside %s", w.ID, id)
+				}
+			}
+			c.mu.Unlock()
+			return pause(ctx, time.Second)
+		}
+		if tally, err := c.pass(true); err != nil || tally.Visited != 8 || c.most != 2 {
+			t.Errorf("%+v, %v, at most %d at once", tally, err, c.most)
+		}
+	})
+}

@@ -75,10 +75,11 @@ func TestConfigFaults(t *testing.T) {
 	if err := good.Validate("jobs"); err != nil {
 		t.Error(err)
 	}
-	bad := Config{Schedule: "sometimes", TimeZone: "Mars/Olympus", Visits: 0, VisitDeadline: time.Second, VerifyEvery: time.Minute, OfflineRetry: 48 * time.Hour}
+	bad := Config{Schedule: "sometimes", TimeZone: "Mars/Olympus", Visits: 0, VisitsPerSite: -1, VisitDeadline: time.Second, VerifyEvery: time.Minute, OfflineRetry: 48 * time.Hour}
 	want := `jobs.schedule is "sometimes", want a cron expression of five fields such as "0 * * * *": expected exactly 5 fields, found 1: [sometimes]
 jobs.time_zone is "Mars/Olympus", want an IANA name such as Europe/Berlin, or Local
 jobs.visits is 0, want 1 to 1000
+jobs.visits_per_site is -1, want 0 to 1000
 jobs.visit_deadline is 1s, want 10s to 30m0s
 jobs.verify_every is 1m0s, want 1h0m0s to 2160h0m0s
 jobs.full_read_every is 0s, want 1h0m0s to 2160h0m0s

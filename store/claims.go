@@ -16,7 +16,7 @@ import (
 const lease = `UPDATE workstation SET due = 0, lease_owner = ?, lease_token = ?, leased_at = ?, lease_until = ? WHERE no `
 
 // leased is what a claim holds.
-const leased = ` RETURNING no, id, domain, dn, name, host, os, os_version, enabled, last_logon, password_set, managed_by, attempts, verify_due,
+const leased = ` RETURNING no, id, domain, dn, name, host, os, os_version, enabled, last_logon, password_set, managed_by, site, attempts, verify_due,
 	coalesce((SELECT body FROM inventory i WHERE i.workstation = workstation.id AND i.usable = 1), '')`
 
 // claimable names the condition of the index workstation_due.
@@ -88,7 +88,13 @@ func (t *tx) claim(r photopush.ClaimRequest, owner string) (taken []claimed, err
 				return nil
 			}
 			condition, args := due(p, t.now, only, r.Domains, limit-len(taken))
-			more, err := t.lease(l, only != nil, condition, args...)
+			if r.MaxPerSite > 0 {
+				var err error
+				if condition, args, err = t.dueBySite(r, p, only, limit-len(taken)); err != nil || condition == "" {
+					return err
+				}
+			}
+			more, err := t.lease(l, only != nil || r.MaxPerSite > 0, condition, args...)
 			taken = append(taken, more...)
 			return err
 		}
@@ -106,7 +112,13 @@ func (t *tx) claim(r photopush.ClaimRequest, owner string) (taken []claimed, err
 
 // due is the condition that names up to limit workstations that are due.
 func due(p photopush.Priority, now int64, only []photopush.GUID, domains []string, limit int) (condition string, args []any) {
-	condition = "IN (SELECT w.no FROM workstation w WHERE " + claimable + " AND w.priority = ? AND w.due <= ?"
+	text, args := dueRows("w.no", p, now, only, domains)
+	return "IN (" + text + " ORDER BY w.due LIMIT ?)", append(args, limit)
+}
+
+// dueRows selects the columns of what is due.
+func dueRows(columns string, p photopush.Priority, now int64, only []photopush.GUID, domains []string) (text string, args []any) {
+	condition := "SELECT " + columns + " FROM workstation w WHERE " + claimable + " AND w.priority = ? AND w.due <= ?"
 	args = []any{int(p), now}
 	if only != nil {
 		condition += " AND w.id IN (" + marks(len(only)) + ")"
@@ -116,7 +128,7 @@ func due(p photopush.Priority, now int64, only []photopush.GUID, domains []strin
 		condition += " AND w.domain IN (" + marks(len(domains)) + ")"
 		args = append(args, anys(domains)...)
 	}
-	return condition + " ORDER BY w.due LIMIT ?)", append(args, limit)
+	return condition, args
 }
 
 // A newLease is what the claims of one transaction share.
@@ -135,7 +147,7 @@ func (t *tx) lease(l newLease, once bool, condition string, args ...any) ([]clai
 		var no, logon, password, verify int64
 		w := &c.Workstation
 		err = r.Scan(&no, &w.ID, &w.Domain, &w.DN, &w.Name, &w.Host, &w.OS, &w.OSVersion, &w.Enabled, &logon, &password, &w.ManagedBy,
-			&c.Attempts, &verify, &c.body)
+			&c.Site, &c.Attempts, &verify, &c.body)
 		w.LastLogon, w.PasswordSet = fromMillis(logon), fromMillis(password)
 		c.Verify = verify > 0 && verify <= t.now
 		c.Token, c.Until = claimToken(no, l.token), fromMillis(l.until)

@@ -61,6 +61,11 @@ func (t *tx) finish(r *photopush.Result, body string) error {
 		return err
 	}
 	no, token := splitToken(r.Claim.Token)
+	if r.Site != "" && r.Site != r.Claim.Site {
+		if _, err := t.exec("UPDATE workstation SET site = ? WHERE no = ?", sentence(r.Site), no); err != nil {
+			return err
+		}
+	}
 	newer, err := t.storePairs(r, token, cleared)
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 )
 
 const workstationColumns = `w.id, w.domain, w.dn, w.name, w.host, w.os, w.os_version, w.enabled, w.last_logon, w.password_set, w.managed_by,
-	w.gone_since, w.due, w.priority, w.lease_until, w.attempts, w.first_failed, w.reason, w.detail, w.last_contact, w.last_success,
+	w.gone_since, w.site, w.due, w.priority, w.lease_until, w.attempts, w.first_failed, w.reason, w.detail, w.last_contact, w.last_success,
 	w.verify_due, coalesce(i.taken, 0), coalesce(i.build, 0), coalesce(i.type, ''), coalesce(i.domain, ''), coalesce(i.entra_joined, 0),
 	coalesce(i.default_tile, 0)`
 
@@ -21,7 +21,7 @@ const workstationTables = ` FROM workstation w LEFT JOIN inventory i ON i.workst
 func scanWorkstation(r *sql.Rows) (w photopush.WorkstationRecord, err error) {
 	var logon, password, gone, due, lease, failed, contact, success, verify, taken int64
 	err = r.Scan(&w.ID, &w.Domain, &w.DN, &w.Name, &w.Host, &w.OS, &w.OSVersion, &w.Enabled, &logon, &password, &w.ManagedBy,
-		&gone, &due, &w.Priority, &lease, &w.Attempts, &failed, &w.Reason, &w.Detail, &contact, &success,
+		&gone, &w.Site, &due, &w.Priority, &lease, &w.Attempts, &failed, &w.Reason, &w.Detail, &contact, &success,
 		&verify, &taken, &w.Facts.Build, &w.Facts.Type, &w.Facts.Domain, &w.Facts.EntraJoined, &w.Facts.DefaultTile)
 	w.LastLogon, w.PasswordSet, w.GoneSince = fromMillis(logon), fromMillis(password), fromMillis(gone)
 	w.Due, w.LeaseUntil, w.FirstFailed = fromMillis(due), fromMillis(lease), fromMillis(failed)

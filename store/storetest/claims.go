@@ -68,6 +68,41 @@ func claimLimits(s *suite) {
 	}
 }
 
+// A site has no more leases than it may, whatever is due there; those of unknown sites are not counted.
+func claimSites(s *suite) {
+	s.company(12)
+	s.wait(time.Second)
+	one := []photopush.GUID{}
+	for n := 1; n <= 9; n++ {
+		one = append(one, id(n))
+	}
+	for _, c := range s.claim(photopush.ClaimRequest{Only: one}) {
+		s.ok(s.Finish(s.ctx, photopush.Result{Claim: c, Site: map[bool]string{true: "Hub", false: "Branch"}[c.Workstation.ID <= id(5)], NextDue: s.now()}))
+	}
+	s.same("site", s.record(1).Site, "Hub")
+	s.same("site that is not known", s.record(10).Site, "")
+	bySite := func(what string, want map[string]int, r photopush.ClaimRequest) []photopush.Claim {
+		s.Helper()
+		claims := s.claim(r)
+		got := map[string]int{}
+		for _, c := range claims {
+			got[c.Site]++
+		}
+		s.same(what, got, want)
+		return claims
+	}
+	s.wait(time.Second)
+	first := bySite("few", map[string]int{"": 3}, photopush.ClaimRequest{Limit: 3, MaxPerSite: 2}) // due first
+	second := bySite("two of each", map[string]int{"Hub": 2, "Branch": 2}, photopush.ClaimRequest{MaxPerSite: 2})
+	bySite("full", map[string]int{}, photopush.ClaimRequest{MaxPerSite: 2})
+	bySite("below what lives", map[string]int{}, photopush.ClaimRequest{MaxPerSite: 1})
+	s.finish(first[0], photopush.Outcome{})
+	bySite("an unknown site makes no room", map[string]int{}, photopush.ClaimRequest{MaxPerSite: 2})
+	s.ok(s.Finish(s.ctx, photopush.Result{Claim: second[0]})) // its site is what it was
+	bySite("room for one", map[string]int{second[0].Site: 1}, photopush.ClaimRequest{MaxPerSite: 2})
+	bySite("no limit", map[string]int{"Hub": 2, "Branch": 2}, photopush.ClaimRequest{})
+}
+
 func claimNever(s *suite) {
 	s.company(4)
 	s.claim(photopush.ClaimRequest{Only: []photopush.GUID{id(1)}})

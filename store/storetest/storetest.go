@@ -43,6 +43,7 @@ func Run(t *testing.T, database Database) {
 		{"status", statuses},
 		{"claim order", claimOrder},
 		{"claim limits", claimLimits},
+		{"claim limits by site", claimSites},
 		{"claim never what is held, disabled or gone", claimNever},
 		{"claims side by side are exact", claimsSideBySide},
 		{"claim one", claimOne},
