@@ -34,12 +34,15 @@ type Directory struct {
 
 	lookups chan struct{} // a slot for each search that may run beside the reads of everything
 	opening chan struct{} // held while connecting: a credential is proven once before it is used twice
+	siting  chan struct{} // held while sites are read: who comes meanwhile waits for them
 
 	mu          sync.Mutex
 	closed      bool
 	idle        []*conn
 	controllers []*controller
 	netbios     string // NetBIOS name of the domain, once it was read
+	sites       Sites
+	sitesUntil  time.Time // when they are read again
 }
 
 // Idle connections that are kept, and lookups that run at once.
@@ -71,6 +74,7 @@ func New(cfg Config, opts Options) (*Directory, error) {
 		devices: workstationScope(cfg.Workstations),
 		lookups: make(chan struct{}, maxLookups),
 		opening: make(chan struct{}, 1),
+		siting:  make(chan struct{}, 1),
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)

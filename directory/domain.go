@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -36,7 +37,11 @@ func (d *Directory) netbiosName(ctx context.Context) (string, error) {
 	if known != "" {
 		return known, nil
 	}
-	root, err := d.configurationRoot(ctx)
+	root := ""
+	err := d.use(ctx, func(c *conn) (err error) {
+		root, err = c.configurationRoot(ctx)
+		return err
+	})
 	if err != nil {
 		return "", err
 	}
@@ -54,21 +59,20 @@ func (d *Directory) netbiosName(ctx context.Context) (string, error) {
 }
 
 // configurationRoot asks the rootDSE for the distinguished name of the configuration, which lies in the forest's root domain.
-func (d *Directory) configurationRoot(ctx context.Context) (root string, err error) {
-	err = d.use(ctx, func(c *conn) error {
-		request := ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)",
-			[]string{"configurationNamingContext"}, nil)
-		entries, err := c.run(ctx, request, "read", "rootDSE")
-		if err != nil {
-			return err
-		}
-		if len(entries) == 1 {
-			root = entries[0].GetEqualFoldAttributeValue("configurationNamingContext")
-		}
-		if _, err := ldap.ParseDN(root); err != nil || root == "" {
-			return &photopush.Error{Reason: photopush.Unsupported, Op: "read rootDSE of", On: c.controller.url, Err: err}
-		}
-		return nil
-	})
-	return root, err
+func (c *conn) configurationRoot(ctx context.Context) (string, error) {
+	request := ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)",
+		[]string{"configurationNamingContext"}, nil)
+	entries, err := c.run(ctx, request, "read", "rootDSE")
+	if err != nil {
+		return "", err
+	}
+	root := ""
+	if len(entries) == 1 {
+		root = entries[0].GetEqualFoldAttributeValue("configurationNamingContext")
+	}
+	if dn, err := ldap.ParseDN(root); err != nil || len(dn.RDNs) == 0 || len(root) > maxText {
+		return "", &photopush.Error{Reason: photopush.Unsupported, Op: "read rootDSE of", On: c.controller.url,
+			Err: errors.New("it does not name its configuration: is it a domain controller?")}
+	}
+	return root, nil
 }
