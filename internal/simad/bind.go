@@ -93,7 +93,7 @@ func (d *Domain) principal(name string) *object {
 func (d *Domain) byAttribute(name, value string) *object {
 	f := compareFilter{name, filterEqual, []byte(value)}
 	for _, o := range d.order {
-		if f.eval(d, o) == isTrue {
+		if !o.deleted && f.eval(d, o) == isTrue {
 			return o
 		}
 	}

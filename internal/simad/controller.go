@@ -23,6 +23,7 @@ type ControllerOptions struct {
 	Site        string          // default DefaultSite; it must be there
 	Priority    uint16          // of its SRV records (RFC 2782): the lowest comes first
 	Weight      uint16          // default 100, as in Windows
+	MaxChanges  int             // objects in one answer to DirSync; default 1000
 }
 
 // A Controller is one domain controller that serves a Domain. Several may serve the same one.
@@ -35,6 +36,7 @@ type Controller struct {
 	options ControllerOptions
 
 	certificate atomic.Pointer[tls.Certificate]
+	database    atomic.Pointer[replica]
 	counts      counters
 	faults      faultBox
 
@@ -67,6 +69,9 @@ func (d *Domain) Serve(opts ControllerOptions) (*Controller, error) {
 	if opts.Weight == 0 {
 		opts.Weight = 100
 	}
+	if opts.MaxChanges == 0 {
+		opts.MaxChanges = 1000
+	}
 	opts.Site = orDefault(opts.Site, DefaultSite)
 	c := &Controller{domain: d, host: opts.Host, max: opts.MaxPageSize, options: opts, srv: d.controllerRecords(opts),
 		listeners: map[string]*endpoint{}, conns: map[*session]struct{}{}}
@@ -74,6 +79,7 @@ func (d *Domain) Serve(opts ControllerOptions) (*Controller, error) {
 		return nil, err
 	}
 	c.faults.released = make(chan struct{})
+	c.renumber()
 	c.SetCertificate(opts.Certificate)
 	ports := map[string]uint16{"ldap": opts.LDAPPort, "ldaps": opts.LDAPSPort}
 	for _, kind := range []string{"ldap", "ldaps"} {

@@ -10,11 +10,16 @@ import (
 
 // entry sends one object with the attributes that were asked for.
 func (s *session) entry(m *message, o *object) error {
+	return s.entryWith(m, o, s.c.domain.selected(s.who, o, m.search.attributes))
+}
+
+// entryWith sends one object with these attributes.
+func (s *session) entryWith(m *message, o *object, attributes []attribute) error {
 	op := operation(opEntry)
 	op.AppendChild(octetString(o.name.String()))
 	list := ber.NewSequence("attributes")
-	for _, a := range s.c.domain.selected(s.who, o, m.search.attributes) {
-		list.AppendChild(encodeAttribute(a, m.search.typesOnly))
+	for _, a := range attributes {
+		list.AppendChild(encodeAttribute(s.c.ownNumber(o, a), m.search.typesOnly))
 	}
 	op.AppendChild(list)
 	s.c.counts.entries.Add(1)
@@ -75,6 +80,10 @@ func (d *Domain) construct(o *object, t attributeType) attribute {
 		v = string(o.attrs.first("whenCreated"))
 	case "modifyTimeStamp":
 		v = string(o.attrs.first("whenChanged"))
+	case "parentGUID":
+		return attribute{t.name, d.parentGUID(o)}
+	case "msDS-ReplAttributeMetaData":
+		return attribute{name: t.name} // its values are made by the controller
 	}
 	return attribute{t.name, [][]byte{[]byte(v)}}
 }
@@ -92,7 +101,7 @@ func (d *Domain) canonicalName(o *object) string {
 func (s *session) rootDSE(m *message) error {
 	d := s.c.domain
 	d.mu.RLock()
-	usn := strconv.FormatInt(d.usn, 10)
+	usn := strconv.FormatInt(d.usn+s.c.replica().offset, 10)
 	d.mu.RUnlock()
 	configuration := d.configuration()
 	values := []struct {
@@ -109,7 +118,7 @@ func (s *session) rootDSE(m *message) error {
 		{"dsServiceName", []string{s.c.DSA()}},
 		{"ldapServiceName", []string{d.name + ":" + strings.SplitN(s.c.host, ".", 2)[0] + "$@" + strings.ToUpper(d.name)}},
 		{"supportedLDAPVersion", []string{"3", "2"}},
-		{"supportedControl", []string{oidPaged, oidDomainScope, oidShowDeleted}},
+		{"supportedControl", []string{oidPaged, oidDomainScope, oidShowDeleted, oidDirSync}},
 		{"supportedExtension", []string{oidStartTLS}},
 		{"supportedSASLMechanisms", []string{"GSSAPI", "GSS-SPNEGO", "EXTERNAL", "DIGEST-MD5"}},
 		{"supportedCapabilities", []string{"1.2.840.113556.1.4.800", "1.2.840.113556.1.4.1670", "1.2.840.113556.1.4.1791"}},

@@ -84,6 +84,8 @@ type searchRequest struct {
 	typesOnly  bool
 	filter     filter
 	attributes []string
+	deleted    bool           // tombstones are shown
+	dirSync    *changeRequest // only what has changed is asked for
 }
 
 type control struct {

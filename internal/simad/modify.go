@@ -113,7 +113,7 @@ func (d *Domain) modify(who string, r *modifyRequest, sambaRules bool) result {
 	if who == "" {
 		return result{code: operationsError, text: noCredentials}
 	}
-	o, fault := d.base(r.object)
+	o, fault := d.base(r.object, false)
 	if fault.code != success {
 		return fault
 	}

@@ -12,10 +12,13 @@ import (
 
 // An object is never changed: a change puts another one in its place, so that a search may go on with what it holds.
 type object struct {
-	name  dn
-	key   string
-	attrs attributes
-	login login
+	name    dn
+	key     string
+	attrs   attributes
+	login   login
+	stamps  stamps
+	links   []link // values of member, those that were taken off too
+	deleted bool   // a tombstone
 }
 
 // A login is what a bind checks.
@@ -146,6 +149,7 @@ func (d *Domain) insert(name dn, attrs attributes, l login) (*object, error) {
 		}
 	}
 	o := &object{name: name, key: name.key(), attrs: attrs, login: l}
+	o.stamp(&object{}, d.usn)
 	d.objects[o.key] = o
 	d.order = append(d.order, o)
 	d.byGUID[g] = o
@@ -367,76 +371,6 @@ func (d *Domain) SetPassword(name, password string) error {
 	})
 }
 
-// Delete takes an object out, with all that lies below it.
-func (d *Domain) Delete(name string) error {
-	parsed, err := parseDN(name)
-	if err != nil {
-		return fmt.Errorf("simad: %q: %w", name, err)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	key := parsed.key()
-	if d.objects[key] == nil {
-		return fmt.Errorf("%w: %s", errNoObject, name)
-	}
-	d.usn++
-	d.order = slices.DeleteFunc(d.order, func(o *object) bool {
-		if !o.below(key) {
-			return false
-		}
-		delete(d.objects, o.key)
-		delete(d.byGUID, o.guid())
-		return true
-	})
-	return nil
-}
-
-// Move renames an object or puts it elsewhere; to is its new distinguished name. What lies below it goes along.
-func (d *Domain) Move(from, to string) error {
-	source, err := parseDN(from)
-	if err != nil {
-		return fmt.Errorf("simad: %q: %w", from, err)
-	}
-	target, err := parseDN(to)
-	if err != nil || len(target) == 0 {
-		return fmt.Errorf("simad: %q: %w", to, errDN)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	key := source.key()
-	if d.objects[key] == nil {
-		return fmt.Errorf("%w: %s", errNoObject, from)
-	}
-	if d.objects[target.key()] != nil && target.key() != key {
-		return fmt.Errorf("simad: %s exists already", to)
-	}
-	if err := d.ensureParents(target.parent()); err != nil {
-		return err
-	}
-	for _, o := range slices.Clone(d.order) {
-		if !o.below(key) {
-			continue
-		}
-		name := append(slices.Clone(o.name[:len(o.name)-len(source)]), target...)
-		if err := d.replace(o, func(n *object) error { return n.rename(name) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (o *object) rename(name dn) error {
-	o.name, o.key = name, name.key()
-	for attributeName, v := range map[string]string{
-		"distinguishedName": name.String(), "name": name[0].value, strings.ToLower(name[0].attribute): name[0].value,
-	} {
-		if err := o.attrs.set(attributeName, v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (d *Domain) change(name string, f func(*object) error) error {
 	parsed, err := parseDN(name)
 	if err != nil {
@@ -451,9 +385,9 @@ func (d *Domain) change(name string, f func(*object) error) error {
 	return d.replace(o, f)
 }
 
-// replace puts a changed copy in the place of an object.
+// replace puts a changed copy in the place of an object, and notes what was changed.
 func (d *Domain) replace(o *object, f func(*object) error) error {
-	n := &object{name: o.name, key: o.key, attrs: o.attrs.clone(), login: o.login}
+	n := o.clone()
 	if err := f(n); err != nil {
 		return err
 	}
@@ -464,10 +398,22 @@ func (d *Domain) replace(o *object, f func(*object) error) error {
 	if err := n.attrs.set("whenChanged", d.now().UTC().Format(timeLayout)); err != nil {
 		return err
 	}
+	n.stamp(o, d.usn)
+	d.put(o, n)
+	return nil
+}
+
+func (o *object) clone() *object {
+	n := *o
+	n.attrs = o.attrs.clone()
+	return &n
+}
+
+// put puts n in the place of o.
+func (d *Domain) put(o, n *object) {
 	delete(d.objects, o.key)
 	delete(d.byGUID, o.guid())
 	d.objects[n.key] = n
 	d.byGUID[n.guid()] = n
 	d.order[slices.Index(d.order, o)] = n
-	return nil
 }

@@ -90,7 +90,7 @@ func (s *session) page(m *message, request *pageRequest, references bool) error 
 	}
 	n := min(size, len(state.rest))
 	for _, g := range state.rest[:n] {
-		if o := s.c.domain.current(g, m.search.filter); o != nil {
+		if o := s.c.domain.current(g, m.search); o != nil {
 			if err := s.entry(m, o); err != nil {
 				return err
 			}
@@ -120,11 +120,11 @@ func (s *session) pageState(q *searchRequest, request *pageRequest) (*pageState,
 }
 
 // current is the object with that GUID if it still matches.
-func (d *Domain) current(g guid, f filter) *object {
+func (d *Domain) current(g guid, q *searchRequest) *object {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	o := d.byGUID[g]
-	if o == nil || f.eval(d, o) != isTrue {
+	if o == nil || o.deleted && !q.deleted || q.filter.eval(d, o) != isTrue {
 		return nil
 	}
 	return o

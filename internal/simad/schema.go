@@ -53,13 +53,13 @@ func makeSchema() map[string]attributeType {
 	add(octetSyntax, false, "jpegPhoto", "photo")
 	add(sidSyntax, true, "objectSid")
 	add(guidSyntax, true, "objectGUID")
-	add(dnSyntax, true, "distinguishedName", "managedBy", "manager", "objectCategory", "nCName", "siteObject", "serverReference")
+	add(dnSyntax, true, "distinguishedName", "managedBy", "manager", "objectCategory", "nCName", "siteObject", "serverReference", "lastKnownParent")
 	add(dnSyntax, false, "member", "memberOf", "managedObjects", "directReports", "msDS-PrimaryComputer")
 	add(integerSyntax, true, "userAccountControl", "primaryGroupID", "sAMAccountType", "groupType", "pwdLastSet", "lastLogon", "lastLogonTimestamp",
 		"accountExpires", "badPwdCount", "lockoutTime", "logonCount", "uSNCreated", "uSNChanged", "instanceType", "systemFlags",
 		"msDS-SupportedEncryptionTypes", "adminCount", "codePage", "countryCode")
 	add(timeSyntax, true, "whenCreated", "whenChanged")
-	add(boolSyntax, true, "isCriticalSystemObject", "showInAdvancedViewOnly", "isDeleted")
+	add(boolSyntax, true, "isCriticalSystemObject", "showInAdvancedViewOnly", "isDeleted", "isRecycled")
 	category := m["objectcategory"]
 	category.category = true
 	m["objectcategory"] = category
@@ -68,6 +68,7 @@ func makeSchema() map[string]attributeType {
 	m["thumbnailphoto"] = photo
 	for name, s := range map[string]syntax{
 		"canonicalName": textSyntax, "createTimeStamp": timeSyntax, "modifyTimeStamp": timeSyntax, "allowedAttributesEffective": oidSyntax,
+		"parentGUID": guidSyntax, "msDS-ReplAttributeMetaData": textSyntax,
 	} {
 		m[strings.ToLower(name)] = attributeType{name: name, syntax: s, single: s != oidSyntax, constructed: true}
 	}

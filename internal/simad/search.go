@@ -11,7 +11,8 @@ import (
 const (
 	oidPaged       = "1.2.840.113556.1.4.319"
 	oidDomainScope = "1.2.840.113556.1.4.1339" // no references
-	oidShowDeleted = "1.2.840.113556.1.4.417"  // there are no deleted objects to show
+	oidShowDeleted = "1.2.840.113556.1.4.417"
+	oidDirSync     = "1.2.840.113556.1.4.841"
 	oidNoReferrals = "2.16.840.1.113730.3.4.2" // ManageDsaIT
 )
 
@@ -25,6 +26,7 @@ const (
 	noCredentials = "000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this operation a successful bind must be completed on the connection., data 0, v4563\x00"
 	badExtension  = "00002040: SvcErr: DSID-031401E7, problem 5010 (UNAVAIL_EXTENSION), data 0\n\x00"
 	foreignCookie = "0000054F: SvcErr: DSID-03140A10, problem 5003 (WILL_NOT_PERFORM), data 0\n\x00"
+	badControl    = "00000057: LdapErr: DSID-0C090A22, comment: Error processing control, data 0, v4563\x00"
 	exceededTime  = "000020E7: SvcErr: DSID-03140000, problem 5004 (TIME_LIMIT), data 0\n\x00"
 	exceededSize  = "000020E6: SvcErr: DSID-03140000, problem 5012 (SIZE_LIMIT), data 0\n\x00"
 )
@@ -46,7 +48,11 @@ func (s *session) search(m *message) error {
 	if fault.code != success {
 		return s.finish(m.id, opDone, fault)
 	}
-	if paging != nil {
+	q.filter = s.c.ownNumbers(q.filter)
+	switch {
+	case q.dirSync != nil:
+		return s.changes(m)
+	case paging != nil:
 		return s.page(m, paging, references)
 	}
 	return s.unpaged(m, references)
@@ -60,12 +66,22 @@ func (s *session) controls(m *message) (paging *pageRequest, references bool, fa
 		case oidPaged:
 			p, err := decodePaging(c.value)
 			if err != nil {
-				return nil, false, result{code: protocolError, text: "00000057: LdapErr: DSID-0C090A22, comment: Error processing control, data 0, v4563\x00"}
+				return nil, false, result{code: protocolError, text: badControl}
 			}
 			paging = p
 		case oidDomainScope, oidNoReferrals:
 			references = false
 		case oidShowDeleted:
+			m.search.deleted = s.may().SeeDeleted
+		case oidDirSync:
+			request, err := decodeDirSync(c.value)
+			switch {
+			case err != nil:
+				return nil, false, result{code: protocolError, text: badControl}
+			case !c.critical:
+				return nil, false, result{code: operationsError, text: badControl} // as Samba answers
+			}
+			m.search.dirSync = request
 		default:
 			if c.critical {
 				return nil, false, result{code: criticalUnavailable, text: badExtension}
@@ -106,7 +122,7 @@ func (s *session) unpaged(m *message, references bool) error {
 func (d *Domain) find(q *searchRequest) ([]*object, result) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	base, fault := d.base(q.base)
+	base, fault := d.base(q.base, q.deleted)
 	if fault.code != success {
 		return nil, fault
 	}
@@ -118,7 +134,7 @@ func (d *Domain) find(q *searchRequest) ([]*object, result) {
 	}
 	var found []*object
 	for _, o := range d.order {
-		if inScope(o, base, q.scope) && q.filter.eval(d, o) == isTrue && !d.otherContext(base, o) {
+		if inScope(o, base, q.scope) && (!o.deleted || q.deleted) && q.filter.eval(d, o) == isTrue && !d.otherContext(base, o) {
 			found = append(found, o)
 		}
 	}
@@ -139,9 +155,9 @@ func (d *Domain) otherContext(base, o *object) bool {
 }
 
 // base finds where a search begins: a distinguished name, <SID=…> or <GUID=…> (MS-ADTS 3.1.1.3.1.2.4).
-func (d *Domain) base(name string) (*object, result) {
+func (d *Domain) base(name string, deleted bool) (*object, result) {
 	if o, ok := d.alternativeName(name); ok {
-		if o == nil {
+		if o == nil || o.deleted && !deleted {
 			return nil, d.noObject("")
 		}
 		return o, result{}
@@ -151,14 +167,14 @@ func (d *Domain) base(name string) (*object, result) {
 		return nil, result{code: invalidDNSyntax, text: fmt.Sprintf(
 			"0000208F: NameErr: DSID-03100225, problem 2006 (BAD_NAME), data 8350, best match of:\n\t'%s'\n\x00", name)}
 	}
-	if o := d.objects[parsed.key()]; o != nil {
+	if o := d.objects[parsed.key()]; o != nil && (!o.deleted || deleted) {
 		return o, result{}
 	}
 	for up := parsed; len(up) > 0; up = up.parent() {
 		if d.isOther(up) {
 			return nil, d.elsewhere(parsed)
 		}
-		if o := d.objects[up.key()]; o != nil {
+		if o := d.objects[up.key()]; o != nil && !o.deleted {
 			return nil, d.noObject(o.name.String())
 		}
 	}

@@ -6,6 +6,10 @@
 // server. Searching, binding (simple), StartTLS and paging are as on Windows. Objects may be modified over LDAP by whom Grant lets, by the rules of
 // the schema; adding, deleting and renaming is nobody's right.
 //
+// What tests change in a Domain (Set, Move, Delete …) is recorded as by a replica: DirSync tells the attributes that have changed, uSNChanged
+// counts for each controller by itself, and what was deleted leaves a tombstone for those who may see it (Allow). All controllers know a
+// change at once.
+//
 // Sources: RFC 4511, RFC 2696, MS-ADTS; where Samba and Windows differ, Windows is followed unless said otherwise.
 package simad
 
@@ -44,6 +48,8 @@ type Domain struct {
 	usn     int64
 	hosts   map[string]netip.Addr // names in DNS, lower case
 	grants  []grant               // who may write what
+	rights  map[string]Rights     // by key of the account
+	served  int                   // controllers that were started
 	records map[string][]SRV      // services in DNS, likewise
 	others  []*Domain             // of the forest
 }
@@ -83,6 +89,7 @@ func newDomain(name, forest string, opts Options) (*Domain, error) {
 		hosts:   map[string]netip.Addr{},
 		records: map[string][]SRV{},
 		forest:  forest,
+		rights:  map[string]Rights{},
 		sid:     domainSID(name),
 	}
 	if d.netbios == "" {
@@ -180,6 +187,14 @@ func (d *Domain) populate() error {
 		if _, err := d.add(c.dn, attrs); err != nil {
 			return err
 		}
+	}
+	// Deleted Objects counts as deleted itself (MS-ADTS 6.1.1.4.2): only those see it who may see what lies in it.
+	err := d.change("CN=Deleted Objects,"+d.DN(), func(o *object) error {
+		o.deleted = true
+		return o.attrs.set("isDeleted", "TRUE")
+	})
+	if err != nil {
+		return err
 	}
 	if err := d.addCrossRef(d); err != nil {
 		return err
