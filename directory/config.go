@@ -17,12 +17,12 @@ import (
 
 // A Config is one domain of the configuration, domains[].
 type Config struct {
-	Name         string           `yaml:"name" help:"DNS name of the domain." example:"corp.example"`
-	Controllers  []string         `yaml:"controllers" help:"Domain controllers in the order in which they are tried: ldaps://host[:port], or ldap://host[:port], which always starts TLS. Nothing is ever sent in clear." example:"[ldaps://dc1.corp.example, ldaps://dc2.corp.example]"`
-	CAFile       string           `yaml:"ca_file" help:"PEM file of the CA that signed the controllers' certificates; empty for the CAs of the system." example:"/etc/photopush/corp-ca.pem"`
-	BindUser     string           `yaml:"bind_user" help:"Account that reads the directory: user@domain, DOMAIN\\user or a distinguished name. A plain domain user is enough." example:"svc-photopush@corp.example"`
-	PasswordFile string           `yaml:"password_file" unless:"password_env is set" help:"File whose first line is the account's password." example:"/etc/photopush/ldap-password"`
-	PasswordEnv  string           `yaml:"password_env" help:"Environment variable that holds the password, instead of password_file."`
+	Name         string   `yaml:"name" help:"DNS name of the domain." example:"corp.example"`
+	Controllers  []string `yaml:"controllers" help:"Domain controllers in the order in which they are tried: ldaps://host[:port], or ldap://host[:port], which always starts TLS. Nothing is ever sent in clear." example:"[ldaps://dc1.corp.example, ldaps://dc2.corp.example]"`
+	Encryption   string   `yaml:"encryption" default:"ldaps" help:"How controllers that are found by DNS are spoken to: ldaps, on port 636; or starttls, on port 389."`
+	CAFile       string   `yaml:"ca_file" help:"PEM file of the CA that signed the controllers' certificates; empty for the CAs of the system." example:"/etc/photopush/corp-ca.pem"`
+	Account      `yaml:",inline"`
+	Writer       Account          `yaml:"writer" help:"The account that photopush import writes photos with, another one than the account that reads: its keys mean the same as above. Without it nothing is written to the directory."`
 	Users        UserScope        `yaml:"users"`
 	Workstations WorkstationScope `yaml:"workstations"`
 	PageSize     int              `yaml:"page_size" default:"500" help:"Objects asked for at once, 1 to 1000."`
@@ -44,9 +44,15 @@ type WorkstationScope struct {
 	IncludeServers bool     `yaml:"include_servers" help:"Whether computers that run Windows Server are workstations too; domain controllers never are."`
 }
 
-// Secret is where the password is kept.
-func (c *Config) Secret() photopush.Secret {
-	return photopush.Secret{File: c.PasswordFile, Env: c.PasswordEnv}
+// AsWriter is the configuration of the same domain with the account of the section writer in place of the one that reads. Its error says to
+// configure the section when that is empty.
+func (c Config) AsWriter() (Config, error) {
+	if c.Writer.isZero() {
+		return Config{}, &photopush.Error{Reason: photopush.Internal, Op: "write to directory", On: c.Name,
+			Err: errors.New("no account may write there: configure the domain's section writer with the account that photos are written with")}
+	}
+	c.Account, c.Writer = c.Writer, Account{}
+	return c, nil
 }
 
 // Scope is the scope as the other rooms know it.
@@ -62,12 +68,15 @@ func (c *Config) Scope() photopush.Scope {
 
 // Validate reports every fault; path is the prefix of its keys, such as domains[0]. It reads no file.
 func (c *Config) Validate(path string) error {
-	v := configFaults{path: path}
-	c.validateServers(&v)
-	c.validateAccount(&v)
+	v := configFaults{path, new([]error)}
+	c.validateServers(v)
+	c.Account.validate(v)
+	if !c.Writer.isZero() {
+		c.Writer.validate(v.section("writer"))
+	}
 	root := domainDN(c.Name)
-	validateScope(&v, "users", c.Users.Bases, c.Users.Filter, root)
-	validateScope(&v, "workstations", c.Workstations.Bases, c.Workstations.Filter, root)
+	validateScope(v, "users", c.Users.Bases, c.Users.Filter, root)
+	validateScope(v, "workstations", c.Workstations.Bases, c.Workstations.Filter, root)
 	if c.PageSize < 1 || c.PageSize > 1000 {
 		v.add("page_size is %d, want 1 to 1000", c.PageSize)
 	}
@@ -77,7 +86,7 @@ func (c *Config) Validate(path string) error {
 	if c.MaxPhotoSize < 1<<10 || c.MaxPhotoSize > 16<<20 {
 		v.add("max_photo_size is %s, want 1 KiB to 16 MiB", c.MaxPhotoSize)
 	}
-	return errors.Join(v.errs...)
+	return errors.Join(*v.errs...)
 }
 
 // CheckFiles reads the files that the section names, and reports each that will not do; path is as for Validate.
@@ -86,17 +95,18 @@ func (c *Config) CheckFiles(path string) error {
 	if _, err := readCAs(c.CAFile); err != nil {
 		errs = append(errs, fmt.Errorf("%s.ca_file: %w", path, errors.Unwrap(err)))
 	}
-	if c.PasswordFile != "" {
-		if _, err := c.Secret().Reveal(); err != nil {
-			errs = append(errs, fmt.Errorf("%s.password_file: %w", path, err))
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Account.checkFiles(path), c.Writer.checkFiles(path+".writer"))...)
 }
+
+// Values of encryption.
+const (
+	overLDAPS    = "ldaps"
+	overStartTLS = "starttls"
+)
 
 var dnsName = regexp.MustCompile(`\A[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\z`)
 
-func (c *Config) validateServers(v *configFaults) {
+func (c *Config) validateServers(v configFaults) {
 	switch {
 	case c.Name == "":
 		v.add("name is empty, want the DNS name of the domain, such as corp.example")
@@ -111,6 +121,9 @@ func (c *Config) validateServers(v *configFaults) {
 			v.add("controllers[%d] is %q, %w", i, s, err)
 		}
 	}
+	if c.Encryption != overLDAPS && c.Encryption != overStartTLS {
+		v.add("encryption is %q, want ldaps or starttls", c.Encryption)
+	}
 	for i, s := range c.DNSServers {
 		if _, err := dnsServerAddr(s); err != nil {
 			v.add("dns_servers[%d] is %q, %w", i, s, err)
@@ -118,35 +131,7 @@ func (c *Config) validateServers(v *configFaults) {
 	}
 }
 
-func (c *Config) validateAccount(v *configFaults) {
-	switch {
-	case c.BindUser == "":
-		v.add(`bind_user is empty, want user@domain, DOMAIN\user or a distinguished name`)
-	case !bindUserForm(c.BindUser):
-		v.add(`bind_user is %q, want user@domain, DOMAIN\user or a distinguished name`, c.BindUser)
-	}
-	switch {
-	case c.PasswordFile == "" && c.PasswordEnv == "":
-		v.add("password_file is empty, want it or password_env")
-	case c.PasswordFile != "" && c.PasswordEnv != "":
-		v.add("password_file and password_env are both set, want one of them")
-	}
-}
-
-// bindUserForm tells whether a controller can take s for a simple bind: a bare account name is refused by Active Directory
-// (MS-ADTS 5.1.1.1.1).
-func bindUserForm(s string) bool {
-	if user, domain, ok := strings.Cut(s, "@"); ok && user != "" && domain != "" {
-		return true
-	}
-	if domain, user, ok := strings.Cut(s, `\`); ok && domain != "" && user != "" && !strings.Contains(domain, "=") {
-		return true
-	}
-	dn, err := ldap.ParseDN(s)
-	return err == nil && len(dn.RDNs) > 0
-}
-
-func validateScope(v *configFaults, key string, bases []string, filter, root string) {
+func validateScope(v configFaults, key string, bases []string, filter, root string) {
 	if len(bases) == 0 {
 		v.add("%s.bases is empty, want at least one distinguished name: there is no 'everything' by default", key)
 	}
@@ -213,16 +198,25 @@ func parseController(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// faults collects what is wrong with a section.
+// configFaults collects what is wrong with a section and those in it.
 type configFaults struct {
 	path string
-	errs []error
+	errs *[]error
 }
 
-func (v *configFaults) add(format string, args ...any) {
-	prefix := ""
-	if v.path != "" {
-		prefix = strings.ReplaceAll(v.path, "%", "%%") + "."
+func (v configFaults) add(format string, args ...any) {
+	*v.errs = append(*v.errs, fmt.Errorf(strings.ReplaceAll(join(v.path, ""), "%", "%%")+format, args...))
+}
+
+// section collects the faults of an inner section together with those of this one.
+func (v configFaults) section(key string) configFaults {
+	return configFaults{join(v.path, key), v.errs}
+}
+
+// join is a key with the path of its section before it, if that has one.
+func join(path, key string) string {
+	if path == "" {
+		return key
 	}
-	v.errs = append(v.errs, fmt.Errorf(prefix+format, args...))
+	return path + "." + key
 }

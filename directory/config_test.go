@@ -15,8 +15,8 @@ func goodConfig() Config {
 	return Config{
 		Name:         "corp.example",
 		Controllers:  []string{"ldaps://dc1.corp.example", "ldap://10.0.0.1:3389"},
-		BindUser:     "svc@corp.example",
-		PasswordFile: "/etc/photopush/password",
+		Encryption:   "ldaps",
+		Account:      Account{BindUser: "svc@corp.example", PasswordFile: "/etc/photopush/password"},
 		Users:        UserScope{Bases: []string{"OU=Staff,DC=corp,DC=example"}},
 		Workstations: WorkstationScope{Bases: []string{`OU=Work\, all,dc=CORP,dc=example`}},
 		PageSize:     500,
@@ -53,6 +53,10 @@ func TestValidate(t *testing.T) {
 		"user as name":           {func(c *Config) { c.BindUser = `CN=a\, b,DC=corp` }, nil},
 		"no password":            {func(c *Config) { c.PasswordFile = "" }, []string{"domains[0].password_file is empty, want it or password_env"}},
 		"two passwords":          {func(c *Config) { c.PasswordEnv = "X" }, []string{"domains[0].password_file and password_env are both set, want one of them"}},
+		"encryption":             {func(c *Config) { c.Encryption = "none" }, []string{`domains[0].encryption is "none", want ldaps or starttls`}},
+		"writer":                 {func(c *Config) { c.Writer = Account{BindUser: `CORP\writer`, PasswordEnv: "X"} }, nil},
+		"writer without a password": {func(c *Config) { c.Writer.BindUser = "writer" },
+			[]string{"domains[0].writer.bind_user is \"writer\", " + wantUser, "domains[0].writer.password_file is empty, want it or password_env"}},
 		"no bases": {func(c *Config) { c.Users.Bases, c.Workstations.Bases = nil, nil },
 			[]string{"domains[0].users.bases is empty, " + wantBase, "domains[0].workstations.bases is empty, " + wantBase}},
 		"base no name": {func(c *Config) { c.Users.Bases[0] = "Staff" },
@@ -86,6 +90,24 @@ func TestValidate(t *testing.T) {
 				t.Errorf("New returned %v", err)
 			}
 		})
+	}
+}
+
+func TestAsWriter(t *testing.T) {
+	c := goodConfig()
+	want := "write to directory corp.example: internal: no account may write there: configure the domain's section writer with the account that photos are written with"
+	if _, err := c.AsWriter(); err == nil || err.Error() != want {
+		t.Errorf("without a writer: %v", err)
+	}
+	c.Writer = Account{BindUser: `CORP\writer`, PasswordEnv: "X"}
+	w, err := c.AsWriter()
+	expect := goodConfig()
+	expect.Account = c.Writer
+	if diff := cmp.Diff(expect, w); err != nil || diff != "" {
+		t.Errorf("%v, -want +got\n%s", err, diff)
+	}
+	if c.BindUser != "svc@corp.example" {
+		t.Errorf("the reader has become %s", c.BindUser)
 	}
 }
 

@@ -73,8 +73,8 @@ func (c *company) config() Config {
 	cfg := Config{
 		Name:         "corp.example",
 		CAFile:       c.caFile,
-		BindUser:     reader,
-		PasswordFile: c.password,
+		Encryption:   "ldaps",
+		Account:      Account{BindUser: reader, PasswordFile: c.password},
 		Users:        UserScope{Bases: []string{staff}},
 		Workstations: WorkstationScope{Bases: []string{machines}},
 		PageSize:     500,
