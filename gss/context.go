@@ -70,6 +70,40 @@ func (c *orderly) Unseal(sealed []byte) ([]byte, error) {
 	return c.messages.Unseal(sealed)
 }
 
+// A signer is a sealer that can do without sealing; see Context.
+type signer interface {
+	Sign(dst, message []byte) (token []byte, err error)
+	Verify(token []byte) (message []byte, err error)
+}
+
+// Sign implements Context.
+func (c *orderly) Sign(dst, message []byte) ([]byte, error) {
+	s, err := c.signer()
+	if err != nil {
+		return nil, err
+	}
+	return s.Sign(dst, message)
+}
+
+// Verify implements Context.
+func (c *orderly) Verify(token []byte) ([]byte, error) {
+	s, err := c.signer()
+	if err != nil {
+		return nil, err
+	}
+	return s.Verify(token)
+}
+
+func (c *orderly) signer() (signer, error) {
+	if err := c.early(); err != nil {
+		return nil, err
+	}
+	if s, ok := c.messages.(signer); ok {
+		return s, nil
+	}
+	return nil, c.fail(photopush.Unsupported, errNoSigning)
+}
+
 // early is why there are no messages yet, or never will be.
 func (c *orderly) early() error {
 	switch {

@@ -15,7 +15,8 @@ import (
 	"hash"
 )
 
-// A Context is one side of a security context. It is for one goroutine, and for one connection.
+// A Context is one side of a security context. It is for one connection and for one goroutine; once it is established with Kerberos, one goroutine
+// may seal while another one unseals.
 type Context interface {
 	// Step takes the peer's token, nil when the initiator begins, and returns the token to send. A token that is not nil must be sent also
 	// when done; done means that no further token is wanted from the peer and that messages can be sealed. An error ends the context; an
@@ -28,6 +29,13 @@ type Context interface {
 
 	// Unseal verifies header and data, as one piece, and the sequence, and returns the message, which shares memory with sealed.
 	Unseal(sealed []byte) (message []byte, err error)
+
+	// Sign appends a token with message, which everybody can read and nobody can change: GSS_Wrap without confidentiality (RFC 2743 section 2.3.3),
+	// as the last step of SASL has it (RFC 4752 section 3.1). It counts the sequence up. With Kerberos only.
+	Sign(dst, message []byte) (token []byte, err error)
+
+	// Verify takes the peer's token of that kind, and refuses a sealed one, as Unseal refuses this one. The message shares memory with token.
+	Verify(token []byte) (message []byte, err error)
 
 	// Peer is the authenticated name: on the acceptor's side user@REALM or DOMAIN\user, on the initiator's the name of the service.
 	Peer() string

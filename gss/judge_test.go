@@ -98,11 +98,34 @@ func TestMITJudgesSealing(t *testing.T) {
 						t.Fatalf("%d bytes from MIT: %v", size, err)
 					}
 				}
+				judgeSigning(t, i, a)
 			}
 			if s := c.Stats(); s.AS != 2 || s.TGS != 1 {
 				t.Errorf("%+v for two contexts, want 2 requests to sign in and 1 ticket", s)
 			}
 		})
+	}
+}
+
+// judgeSigning: MIT's library verifies what we sign, and we verify what it signs; neither side takes a message of the other kind.
+func judgeSigning(t *testing.T, i gss.Context, a *krblab.Acceptor) {
+	t.Helper()
+	for _, size := range []int{1, 4, 16, 1000, 65536} {
+		message := bytes.Repeat([]byte("layer"), size/5+1)[:size]
+		signed, err := i.Sign([]byte("before"), message)
+		if err != nil || !bytes.HasPrefix(signed, []byte("before")) || !bytes.Contains(signed, message) {
+			t.Fatalf("%d bytes signed: %v", size, err)
+		}
+		answer, err := a.Sign(signed[6:])
+		if err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		if _, err := i.Unseal(bytes.Clone(answer)); photopush.ReasonOf(err) != photopush.Unsupported {
+			t.Fatalf("a signed message was taken for a sealed one: %v", err)
+		}
+		if got, err := i.Verify(answer); err != nil || !bytes.Equal(got, message) {
+			t.Fatalf("%d bytes from MIT: %v", size, err)
+		}
 	}
 }
 

@@ -53,6 +53,7 @@ type Target struct {
 	SPNs     []string // tried in their order while the KDC does not know the name
 	Bindings []byte   // of the TLS channel; nil without TLS
 	Bare     bool     // without SPNEGO
+	Unsealed bool     // no message will be sealed: TLS protects them. Windows wants it said in LDAP (MS-ADTS 5.1.1.1.2)
 }
 
 var (
@@ -169,7 +170,7 @@ func (k *Kerberos) Initiate(ctx context.Context, t Target) (Context, error) {
 	for _, spn := range t.SPNs {
 		var c credential
 		if c, err = k.ticket(ctx, spn); err == nil {
-			return newContext(&initiator{credential: c, bindings: t.Bindings, bare: t.Bare, modified: func() { k.Forget(spn) }}), nil
+			return newContext(&initiator{credential: c, bindings: t.Bindings, bare: t.Bare, unsealed: t.Unsealed, modified: func() { k.Forget(spn) }}), nil
 		}
 		if refused, ok := errors.AsType[*kdcError](err); !ok || refused.ErrorCode != kdcUnknownService {
 			break

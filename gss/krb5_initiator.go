@@ -28,6 +28,7 @@ type initiator struct {
 	credential
 	bindings []byte
 	bare     bool
+	unsealed bool
 	modified func() // called when the service cannot read the ticket
 
 	sent bool
@@ -64,9 +65,12 @@ func (c *initiator) step(_ context.Context, token []byte) ([]byte, bool, error) 
 }
 
 func (c *initiator) request() ([]byte, error) {
-	now := time.Now().UTC()
+	now, protection := time.Now().UTC(), uint32(sealedFlags)
+	if c.unsealed {
+		protection = channelFlags
+	}
 	c.auth = types.Authenticator{
-		AVNO: iana.PVNO, CRealm: c.realm, CName: c.client, Cksum: gssChecksum(c.bindings), CTime: now.Truncate(time.Second),
+		AVNO: iana.PVNO, CRealm: c.realm, CName: c.client, Cksum: gssChecksum(c.bindings, protection), CTime: now.Truncate(time.Second),
 		Cusec: now.Nanosecond() / 1000, SubKey: newSubkey(c.key), SeqNumber: int64(newSequence()),
 	}
 	req, err := messages.NewAPReq(c.ticket, c.key, c.auth)

@@ -38,6 +38,9 @@ const (
 	maxExtra = 256 // bytes of EC that are believed; Windows sends 0 or 16
 )
 
+// MaxOverhead is the most that sealing adds to a message, in bytes: two headers, a confounder and the longest checksum.
+const MaxOverhead = wrapHeader + aes.BlockSize + wrapHeader + 24
+
 // A kerberosSeal seals and unseals the messages of one context in the layout of WinRM: EC is 0, and RRC moves the encrypted header and
 // the checksum in front of the data, so that the data is as long as the message (MS-WSMV 2.2.9.1).
 type kerberosSeal struct {
@@ -48,11 +51,12 @@ type kerberosSeal struct {
 
 // A direction is the derived keys and the sequence of one side's messages.
 type direction struct {
-	block cipher.Block
-	mac   hash.Hash
-	check int    // bytes of the checksum
-	seq   uint64 // of the next message
-	plain bool   // the checksum covers the plaintext (RFC 3962), else the ciphertext (RFC 8009)
+	block   cipher.Block
+	mac     hash.Hash // of sealed messages
+	signing hash.Hash // of signed ones
+	check   int       // bytes of the checksum
+	seq     uint64    // of the next message
+	plain   bool      // the checksum covers the plaintext (RFC 3962), else the ciphertext (RFC 8009)
 }
 
 // newKerberosSeal takes the acceptor's subkey when there is one, and the first sequence numbers of both sides.
@@ -109,10 +113,14 @@ func newDirection(key types.EncryptionKey, usage uint32, seq uint64) (direction,
 	if err != nil {
 		return fail(err)
 	}
+	kc, err := e.DeriveKey(key.KeyValue, common.GetUsageKc(usage))
+	if err != nil {
+		return fail(err)
+	}
 	if d.block, err = aes.NewCipher(ke); err != nil {
 		return fail(err)
 	}
-	d.mac = hmac.New(digest, ki)
+	d.mac, d.signing = hmac.New(digest, ki), hmac.New(digest, kc)
 	return d, nil
 }
 

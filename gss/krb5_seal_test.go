@@ -124,6 +124,83 @@ func TestSealRefuses(t *testing.T) {
 	}
 }
 
+func TestSignBothWays(t *testing.T) {
+	for etype := range headers {
+		i, a := sealPair(t, sealKey(t, etype))
+		for _, size := range []int{0, 1, 4, 17, 6000} {
+			message := make([]byte, size)
+			rand.Read(message)
+			for _, way := range [][2]*kerberosSeal{{i, a}, {a, i}} {
+				signed, err := way[0].Sign([]byte("before"), message)
+				if err != nil || len(signed) != 6+wrapHeader+size+way[0].out.check || string(signed[:6]) != "before" {
+					t.Fatalf("type %d, %d bytes: %d in all, %v", etype, size, len(signed), err)
+				}
+				for rotate := range 3 { // peers may rotate differently
+					token := bytes.Clone(signed[6:])
+					rotateLeft(token[wrapHeader:], (len(token)-wrapHeader-rotate)%(len(token)-wrapHeader))
+					binary.BigEndian.PutUint16(token[6:], uint16(rotate))
+					got, err := way[1].Verify(token)
+					if err != nil || !bytes.Equal(got, message) {
+						t.Fatalf("type %d, %d bytes rotated by %d: %v", etype, size, rotate, err)
+					}
+					way[1].in.seq--
+				}
+				way[1].in.seq++
+			}
+		}
+	}
+}
+
+func TestVerifyRefuses(t *testing.T) {
+	i, a := sealPair(t, sealKey(t, etypeID.AES256_CTS_HMAC_SHA1_96))
+	good, _ := i.Sign(nil, []byte("\x01\x00\x00\x00"))
+	for at := range good {
+		if at == 6 || at == 7 {
+			continue // RRC tells how the rest is rotated; another one makes another message or the same one
+		}
+		bad := bytes.Clone(good)
+		bad[at] ^= 0x40
+		if _, err := a.Verify(bad); err == nil {
+			t.Errorf("a message with byte %d altered was taken", at)
+		}
+	}
+	for n := range good {
+		if _, err := a.Verify(bytes.Clone(good[:n])); err == nil {
+			t.Errorf("the first %d bytes were taken for a message", n)
+		}
+	}
+	if _, err := i.Verify(bytes.Clone(good)); !errors.Is(err, errSealFlags) {
+		t.Errorf("our own message came back: %v", err)
+	}
+	if _, err := a.Unseal(bytes.Clone(append(good, make([]byte, 60)...))); !errors.Is(err, errSealFlags) {
+		t.Errorf("it was taken for a sealed one: %v", err)
+	}
+	sealed, _, _ := i.Seal(nil, []byte("sealed"))
+	if _, err := a.Verify(bytes.Clone(sealed)); !errors.Is(err, errSealFlags) {
+		t.Errorf("a sealed one was taken for a signed one: %v", err)
+	}
+	if _, err := a.Verify(bytes.Clone(good)); err != nil {
+		t.Errorf("the good one after the bad ones: %v", err)
+	}
+	if _, err := a.Verify(good); !errors.Is(err, errSequence) {
+		t.Errorf("a message twice: %v", err)
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	key := types.EncryptionKey{KeyType: etypeID.AES128_CTS_HMAC_SHA1_96, KeyValue: make([]byte, 16)}
+	i, _ := sealPair(f, key)
+	good, _ := i.Sign(nil, []byte("hello"))
+	f.Add(good)
+	f.Add(append([]byte{5, 4, 4, 0xff, 0, 12, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 7}, make([]byte, 44)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, a := sealPair(t, key)
+		if got, err := a.Verify(bytes.Clone(b)); err == nil && len(got) != len(b)-wrapHeader-a.in.check {
+			t.Errorf("%d bytes from %d", len(got), len(b))
+		}
+	})
+}
+
 func FuzzUnseal(f *testing.F) {
 	key := types.EncryptionKey{KeyType: etypeID.AES128_CTS_HMAC_SHA1_96, KeyValue: make([]byte, 16)}
 	i, _ := sealPair(f, key)

@@ -36,7 +36,8 @@ const (
 	flagSequence  = 1 << 3
 	flagConf      = 1 << 4
 	flagInteg     = 1 << 5
-	contextFlags  = flagMutual | flagReplay | flagSequence | flagConf | flagInteg
+	sealedFlags   = flagMutual | flagReplay | flagSequence | flagConf | flagInteg
+	channelFlags  = flagMutual | flagSequence // for a context within TLS, which protects the messages
 	checksumGSS   = 0x8003
 	checksumBytes = 24
 	sequenceMask  = 0x3fffffff // so that no peer reads a negative number
@@ -48,6 +49,7 @@ var (
 	errPartType   = errors.New("an encrypted part is not of the key's type")
 	errNotMutual  = errors.New("the service did not prove its identity")
 	errContextEnd = errors.New("the security context takes no further token")
+	errNoSigning  = errors.New("messages are not signed without sealing them by this mechanism")
 	errNotDone    = errors.New("the security context is not established")
 	errWeak       = &photopush.Cause{
 		What: "the ticket is encrypted with RC4 or weaker, which is not allowed (allow_rc4)",
@@ -93,10 +95,10 @@ func bindingsHash(bindings []byte) (sum [md5.Size]byte) {
 }
 
 // gssChecksum is the checksum of type 0x8003 (RFC 4121 section 4.1.1).
-func gssChecksum(bindings []byte) types.Checksum {
+func gssChecksum(bindings []byte, flags uint32) types.Checksum {
 	sum := bindingsHash(bindings)
 	b := binary.LittleEndian.AppendUint32(nil, md5.Size)
-	b = binary.LittleEndian.AppendUint32(append(b, sum[:]...), contextFlags)
+	b = binary.LittleEndian.AppendUint32(append(b, sum[:]...), flags)
 	return types.Checksum{CksumType: checksumGSS, Checksum: b}
 }
 

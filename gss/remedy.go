@@ -13,7 +13,7 @@ const (
 
 // Remedy is what to do about a KDC's refusal, a sentence without its ends.
 func (e *kdcError) Remedy() string {
-	service, host, _ := strings.Cut(e.SName.PrincipalNameString(), "/")
+	service, host := splitSPN(e.SName.PrincipalNameString())
 	switch e.ErrorCode {
 	case kdcUnknownClient:
 		return "correct the account's name (user, kerberos.realm): the domain does not know it"
@@ -21,9 +21,9 @@ func (e *kdcError) Remedy() string {
 		if service == "krbtgt" || host == "" {
 			return "correct kerberos.realm: the KDC does not know it"
 		}
-		return noPrincipal(host)
+		return noPrincipal(service, host)
 	case kdcNoEType:
-		return "let account and computer have keys of AES (msDS-SupportedEncryptionTypes; a new password makes them), or set allow_rc4"
+		return "let account and service have keys of AES (msDS-SupportedEncryptionTypes; a new password makes them), or set allow_rc4"
 	case kdcRevoked:
 		return "enable or unlock the account in the domain, or widen the hours in which it may sign in"
 	case kdcNameExpired:
@@ -44,19 +44,33 @@ func (e *kdcError) Remedy() string {
 
 // Remedy is what to do about a service's refusal, a sentence without its ends.
 func (e *peerError) Remedy() string {
-	_, host, _ := strings.Cut(e.spn, "/")
+	service, host := splitSPN(e.spn)
+	machine, class := "workstation", "HTTP"
+	if service == "ldap" {
+		machine, class = "domain controller", "ldap"
+	}
 	switch e.code {
 	case krbModified, krbBadIntegrity, krbNotUs, krbNoKey:
-		return fmt.Sprintf("correct the DNS record of %s if another machine has its address, and see by setspn -Q HTTP/%s whether another account took that name", host, host)
+		return fmt.Sprintf("correct the DNS record of %s if another machine has its address, and see by setspn -Q %s/%s whether another account took that name", host, class, host)
 	case krbSkew, krbNotYet, krbExpired:
-		return "set the time of the workstation, or of this server: they differ by more than five minutes"
+		return fmt.Sprintf("set the time of the %s, or of this server: they differ by more than five minutes", machine)
 	case krbNoTGT:
-		return "restart the workstation, or join it to the domain anew: it has no ticket of its own"
+		return fmt.Sprintf("restart the %s, or join it to the domain anew: it has no ticket of its own", machine)
 	}
-	return "find out in the System and Security logs of the workstation why it refuses the ticket"
+	return fmt.Sprintf("find out in the System and Security logs of the %s why it refuses the ticket", machine)
 }
 
-// noPrincipal is what to do where the domain has no such service. A computer has HTTP by HOST.
-func noPrincipal(host string) string {
+// splitSPN gives class and host of a service's name, which may have the domain behind them: ldap/dc1.corp.example/corp.example.
+func splitSPN(spn string) (class, host string) {
+	class, host, _ = strings.Cut(spn, "/")
+	host, _, _ = strings.Cut(host, "/")
+	return class, host
+}
+
+// noPrincipal is what to do where the domain has no such service. A computer has HTTP by HOST; a domain controller has ldap itself.
+func noPrincipal(service, host string) string {
+	if service == "ldap" {
+		return fmt.Sprintf("name domain controllers by their full names: none has ldap/%s as servicePrincipalName; see setspn -Q ldap/%s", host, host)
+	}
 	return fmt.Sprintf("no computer has HTTP/%s (by HOST) nor WSMAN/%s as servicePrincipalName: see setspn -Q HTTP/%s, and correct the computer object, or the name", host, host, host)
 }

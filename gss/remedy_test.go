@@ -24,6 +24,7 @@ func TestRemedies(t *testing.T) {
 		{1, "krbtgt/CORP.EXAMPLE", photopush.Auth, "another end"},
 		{6, "krbtgt/CORP.EXAMPLE", photopush.Auth, "does not know it"},
 		{7, "WSMAN/ws1.corp.example", photopush.WrongHost, "setspn -Q HTTP/ws1.corp.example"},
+		{7, "ldap/dc1.corp.example/corp.example", photopush.WrongHost, "none has ldap/dc1.corp.example as servicePrincipalName"},
 		{7, "krbtgt/CORP.EXAMPLE", photopush.WrongHost, "kerberos.realm"},
 		{12, "krbtgt/CORP.EXAMPLE", photopush.Auth, "A policy of the domain"},
 		{14, "WSMAN/ws1.corp.example", photopush.Unsupported, "allow_rc4"},
@@ -50,6 +51,8 @@ func TestRemedies(t *testing.T) {
 	} {
 		says(t, refusal("WSMAN/ws1.corp.example", c.code), c.reason, c.want)
 	}
+	says(t, refusal("ldap/dc1.corp.example/corp.example", 41), photopush.WrongHost, "setspn -Q ldap/dc1.corp.example whether")
+	says(t, refusal("ldap/dc1.corp.example", 37), photopush.ClockSkew, "Set the time of the domain controller")
 	says(t, &photopush.Error{Reason: photopush.KDC, Err: errWeak}, photopush.KDC, "allow_rc4")
 	says(t, &photopush.Error{Reason: photopush.KDC, Err: errNoSalt}, photopush.KDC, "allow_rc4")
 }

@@ -19,11 +19,12 @@ import (
 
 // sealing is a security context that tests can look through: a header of 16 bytes with sequence and checksum, data with every bit turned.
 type sealing struct {
-	sent, got int
-	legs      int // tokens that the initiator sends
-	proof     bool
-	steps     int
-	stepErr   error
+	gss.Context // nil: WinRM signs nothing without sealing it
+	sent, got   int
+	legs        int // tokens that the initiator sends
+	proof       bool
+	steps       int
+	stepErr     error
 }
 
 func (s *sealing) Step(_ context.Context, token []byte) ([]byte, bool, error) {

@@ -21,6 +21,11 @@ for line in sys.stdin:
         if word == "step":
             out = context.step(data)
             say("ok", "done" if context.complete else "more", str(context.initiator_name) if context.complete else "-", b64(out))
+        elif word == "sign":
+            plain = unwrap(context, data)
+            if plain.encrypted:
+                raise ValueError("the message was encrypted")
+            say("ok", "-", "-", b64(wrap(context, plain.message or b"nothing", False, None).message))
         elif word == "echo":
             plain = unwrap(context, data)
             if not plain.encrypted:
