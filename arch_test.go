@@ -17,7 +17,7 @@ const module = "github.com/photopush/photopush"
 // imports is the import picture: which rooms a room may import, besides the root. A package missing here may import none of ours.
 var imports = map[string][]string{
 	"accountpicture":  {"photo"},
-	"pictures":        {"photo"},
+	"pictures":        {"filematch", "photo"},
 	"visit":           {"accountpicture", "photo"},
 	"jobs":            {"accountpicture", "want", "visit"},
 	"winrm":           {"gss"},

@@ -36,11 +36,16 @@ type User struct {
 // OU is the distinguished name of the container the user lies in.
 func (u User) OU() string { return parentDN(u.DN) }
 
-// A Photo is one picture as the directory has it: bytes that a user may have written himself, hostile until decoded.
+// A Photo is one picture as the directory has it, or a file beside it: bytes that a user may have written himself, hostile until decoded.
 type Photo struct {
-	Attribute string // jpegPhoto or thumbnailPhoto
+	Attribute string // jpegPhoto, thumbnailPhoto, or SourceFile
+	File      string // name of the file in the folder of originals; empty for an attribute
 	Bytes     []byte // at most what directory was told to read
+	Fault     string // why it cannot be used, where that is known without Bytes; empty else
 }
+
+// SourceFile is the attribute of a photo that is a file in the folder of originals.
+const SourceFile = "file"
 
 // A Workstation is a computer object of the directory. Its ID names it, Host is its address.
 type Workstation struct {

@@ -9,7 +9,8 @@ type UserRecord struct {
 	PhotoHash   string // lower-case hex SHA-256 over the candidate photos as read; empty without one
 	Digest      string // of the picture set made from the photo; empty without one
 	PhotoReason Reason // NoPhoto or BadPhoto where Digest is empty
-	PhotoDetail string // one sentence to PhotoReason
+	PhotoDetail string // one sentence to PhotoReason; without a reason, what is wrong with photos of his that were not chosen
+	PhotoFiles  string // names his files in the folder of originals, as they were when his photo was chosen; empty where he has none, a word where they could not be read
 	Photo       PhotoFacts
 	GoneSince   time.Time // when a complete read of his domain missed him first; zero while he is there
 	Held        time.Time // since when an administrator wants no picture of ours for him anywhere; zero where he does not
@@ -18,10 +19,23 @@ type UserRecord struct {
 // PhotoFacts tell which of a user's photos was chosen; the zero value where there is none.
 type PhotoFacts struct {
 	Source string // jpegPhoto, thumbnailPhoto, or file
-	Format string // jpeg, png, …
+	Format string // JPEG, PNG, …
 	Width  int    // px of the upright photo
 	Height int
 	Bytes  int // as it was read
+}
+
+// LowResolution is the side in px of the picture at sign-in, on a screen without scaling: what is smaller is enlarged, here or by Windows, and looks blurred.
+const LowResolution = 192
+
+// Low tells whether the photo is too small for a picture that is sharp at sign-in.
+func (f PhotoFacts) Low() bool { return f.Source != "" && min(f.Width, f.Height) < LowResolution }
+
+// A Choice is the photo that was chosen of those that a user has, and the picture set that is made of it.
+type Choice struct {
+	Digest string
+	Photo  PhotoFacts
+	Detail string // what is wrong with photos of his that were not chosen; empty where nothing is
 }
 
 // A WorkstationRecord is a workstation with what is known of its visits. Times are UTC; zero where it has not happened.

@@ -26,7 +26,7 @@ type Config struct {
 	Domains  []Domain               `yaml:"domains" help:"The domains to care for: whom and which computers, and how to reach them."`
 	Photo    photo.Config           `yaml:"photo" help:"How pictures are made from a photo. Another recipe makes other pictures: every workstation gets them anew. photopush variants shows what a recipe makes of somebody's photo."`
 	Policy   want.Policy            `yaml:"policy" help:"Who gets a picture where, as far as that is a matter of choice."`
-	Pictures pictures.Config        `yaml:"pictures" help:"The memory that holds pictures between making and pushing them."`
+	Pictures pictures.Config        `yaml:"pictures" help:"Which photo of a user is used, and the memory that holds pictures between making and pushing them."`
 	Registry accountpicture.Options `yaml:"registry" help:"How account pictures are written to the registry of a workstation."`
 	Jobs     jobs.Config            `yaml:"jobs" help:"When workstations are visited, and how many at once."`
 	Server   server.Config          `yaml:"server" help:"What photopush serve answers over HTTP."`
@@ -46,7 +46,7 @@ func (d *Domain) Validate(path string) error {
 
 // checkFiles asks every section that names files for those that will not do.
 func (c *Config) checkFiles() error {
-	errs := []error{c.Photo.CheckFiles("photo", c.domainNames())}
+	errs := []error{c.Photo.CheckFiles("photo", c.domainNames()), c.Pictures.CheckFiles("pictures")}
 	for i := range c.Domains {
 		d, path := &c.Domains[i], fmt.Sprintf("domains[%d]", i)
 		errs = append(errs, d.Config.CheckFiles(path), d.Kerberos.CheckFiles(path+".kerberos"), d.WinRM.CheckFiles(path+".winrm"))
@@ -76,6 +76,9 @@ func (c *Config) validate() error {
 		c.Registry.Validate("registry"),
 		c.Jobs.Validate("jobs"),
 		c.Server.Validate("server"),
+	}
+	if len(c.Domains) > 1 {
+		errs = append(errs, c.Pictures.OfSeveralDomains("pictures"))
 	}
 	return errors.Join(errs...)
 }

@@ -56,7 +56,7 @@ func secret(key string) bool {
 
 // file tells whether the key names a file or folder, meant from the folder of the configuration when it is relative.
 func file(key string) bool {
-	return key == "path" || strings.HasSuffix(key, "_file") || strings.HasSuffix(key, "_conf") || strings.HasSuffix(key, "_dir") || strings.HasSuffix(key, "_path")
+	return key == "path" || key == "folder" || strings.HasSuffix(key, "_file") || strings.HasSuffix(key, "_conf") || strings.HasSuffix(key, "_dir") || strings.HasSuffix(key, "_path")
 }
 
 var (

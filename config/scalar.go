@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/photopush/photopush"
@@ -71,6 +72,8 @@ func applyDefaults(v reflect.Value) {
 		switch at := v.FieldByIndex(f.index); {
 		case f.section():
 			applyDefaults(at)
+		case at.Kind() == reflect.Slice && f.standard != "": // [a, b]
+			at.Set(reflect.ValueOf(strings.Split(strings.Trim(f.standard, "[]"), ", ")))
 		case f.standard != "":
 			if err := setText(at, f.standard); err != nil {
 				panic("config: the default of " + f.key + " is " + strconv.Quote(f.standard) + ", want " + wanted(f.typ))

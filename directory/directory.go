@@ -19,6 +19,8 @@ type Options struct {
 	Logger      *slog.Logger                                                         // nil: nothing is logged
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // nil: through the Resolver of the Config
 	Now         func() time.Time                                                     // nil: time.Now
+
+	PhotoAttributes []string // which attributes hold photos, in this order; nil: jpegPhoto and thumbnailPhoto
 }
 
 // A Directory reads one domain. It is safe for concurrent use.
@@ -31,6 +33,7 @@ type Directory struct {
 	bind    binder
 	people  scope
 	devices scope
+	photo   []string // attributes
 
 	lookups chan struct{} // a slot for each search that may run beside the reads of everything
 	opening chan struct{} // held while connecting: a credential is proven once before it is used twice
@@ -72,6 +75,7 @@ func New(cfg Config, opts Options) (*Directory, error) {
 		bind:    &simpleBinder{user: cfg.BindUser, secret: cfg.Secret()},
 		people:  userScope(cfg.Users),
 		devices: workstationScope(cfg.Workstations),
+		photo:   opts.PhotoAttributes,
 		lookups: make(chan struct{}, maxLookups),
 		opening: make(chan struct{}, 1),
 		siting:  make(chan struct{}, 1),
@@ -84,6 +88,9 @@ func New(cfg Config, opts Options) (*Directory, error) {
 	}
 	if d.now == nil {
 		d.now = time.Now
+	}
+	if d.photo == nil {
+		d.photo = photoAttributes
 	}
 	for _, s := range cfg.Controllers {
 		u, err := parseController(s)

@@ -27,7 +27,7 @@ const maxPhotos = 4
 func (d *Directory) Users(ctx context.Context, q photopush.UserQuery, yield func(photopush.User, []photopush.Photo) error) error {
 	attributes := userAttributes
 	if q.Photos {
-		attributes = slices.Concat(userAttributes, photoAttributes)
+		attributes = slices.Concat(userAttributes, d.photo)
 	}
 	return d.readObjects(ctx, query{"read users", d.people, d.people.and(""), attributes}, q.IDs, func(e *ldap.Entry, guid rawGUID) error {
 		u, err := d.user(e, guid)
@@ -42,7 +42,7 @@ func (d *Directory) Users(ctx context.Context, q photopush.UserQuery, yield func
 // photopush.ErrUnknownUser in its chain, and says so if the user exists outside the scope; when several have it, it has
 // ErrAmbiguous, and lists them.
 func (d *Directory) User(ctx context.Context, name string) (photopush.User, []photopush.Photo, error) {
-	e, err := d.findUser(ctx, name, slices.Concat(userAttributes, photoAttributes))
+	e, err := d.findUser(ctx, name, slices.Concat(userAttributes, d.photo))
 	if err != nil {
 		return photopush.User{}, nil, err
 	}
@@ -57,12 +57,12 @@ func (d *Directory) User(ctx context.Context, name string) (photopush.User, []ph
 	return u, d.photos(e), nil
 }
 
-// Photos reads the photos of one user in scope, jpegPhoto before thumbnailPhoto. Errors are as those of User.
+// Photos reads the photos of one user in scope, in the order of Options.PhotoAttributes. Errors are as those of User.
 func (d *Directory) Photos(ctx context.Context, sid photopush.SID) ([]photopush.Photo, error) {
 	if !sid.IsAccount() {
 		return nil, userError(string(sid), photopush.OutOfScope, photopush.ErrUnknownUser)
 	}
-	e, err := d.findUser(ctx, string(sid), append([]string{"objectGUID"}, photoAttributes...))
+	e, err := d.findUser(ctx, string(sid), append([]string{"objectGUID"}, d.photo...))
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func (d *Directory) user(e *ldap.Entry, guid rawGUID) (photopush.User, error) {
 // not as none.
 func (d *Directory) photos(e *ldap.Entry) []photopush.Photo {
 	var photos []photopush.Photo
-	for _, attribute := range photoAttributes {
+	for _, attribute := range d.photo {
 		for i, b := range e.GetEqualFoldRawAttributeValues(attribute) {
 			if i == maxPhotos {
 				d.log.Debug("further photos are left out", "dn", e.DN, "attribute", attribute)

@@ -299,18 +299,34 @@ const (
 	unjudgeable = "unjudgeable"
 )
 
-// Digest is Pictures'.
-func (c *company) Digest(_ photopush.User, photos []photopush.Photo) (string, error) {
+// Choose is Pictures': the first photo without a fault is the best.
+func (c *company) Choose(_ photopush.User, photos []photopush.Photo) (photopush.Choice, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.digests++
-	return digest(photos)
+	photos, detail := usable(photos)
+	name, err := digest(photos)
+	if err != nil {
+		return photopush.Choice{}, err
+	}
+	facts := photopush.PhotoFacts{Source: photos[0].Attribute, Format: "JPEG", Width: 48, Height: 48, Bytes: len(photos[0].Bytes)}
+	return photopush.Choice{Digest: name, Photo: facts, Detail: detail}, nil
+}
+
+// usable leaves out the first photo where it has a fault, and tells that; unless it is the only one.
+func usable(photos []photopush.Photo) (rest []photopush.Photo, fault string) {
+	if len(photos) > 1 && photos[0].Fault != "" {
+		return photos[1:], photos[0].Fault
+	}
+	return photos, ""
 }
 
 func digest(photos []photopush.Photo) (string, error) {
 	switch {
 	case len(photos) == 0:
 		return "", &photopush.Error{Reason: photopush.NoPhoto, Op: "choose photo", Err: errors.New("there is none")}
+	case photos[0].Fault != "":
+		return "", &photopush.Error{Reason: photopush.BadPhoto, Op: "choose photo", Err: errors.New(photos[0].Fault)}
 	case string(photos[0].Bytes) == unjudgeable:
 		return "", &photopush.Error{Reason: photopush.Internal, Op: "choose photo", Err: errors.New("no memory")}
 	case string(photos[0].Bytes) == broken:
@@ -319,17 +335,26 @@ func digest(photos []photopush.Photo) (string, error) {
 	return photo.DefaultRecipe().Digest(photos[0].Bytes), nil
 }
 
-// Set is Pictures': what the directories have of the user now.
+// Set is Pictures': what the directories and files have of the user now.
 func (c *company) Set(ctx context.Context, user photopush.SID, _ string) (*photo.Set, error) {
+	p := c.person(user)
+	known, err := c.db.User(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	photos, err := c.WithFiles(ctx, known, p.has())
+	if err != nil {
+		return nil, err
+	}
+	photos, _ = usable(photos)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := c.person(user)
-	name, err := digest(p.photos)
+	name, err := digest(photos)
 	if err := cmp.Or(ctx.Err(), c.noSet, err); err != nil {
 		return nil, err
 	}
 	if c.rendered[name] == nil {
-		if c.rendered[name], err = photo.Render(p.photos[0].Bytes, photo.DefaultRecipe()); err != nil {
+		if c.rendered[name], err = photo.Render(photos[0].Bytes, photo.DefaultRecipe()); err != nil {
 			return nil, err
 		}
 	}

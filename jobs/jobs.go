@@ -46,24 +46,25 @@ type Domain struct {
 // Pictures supplies picture sets and their digests; in the server it is a pictures.Cache.
 type Pictures interface {
 	visit.Pictures
-	// Digest names the picture set of the best of the user's photos; an error has the reason NoPhoto or BadPhoto.
-	Digest(user photopush.User, photos []photopush.Photo) (string, error)
+	// Choose takes the best of the user's photos, and names its picture set; an error has the reason NoPhoto or BadPhoto.
+	Choose(user photopush.User, photos []photopush.Photo) (photopush.Choice, error)
 }
 
 // Jobs runs passes and pushes. Its fields are set once.
 type Jobs struct {
-	Config   Config
-	Domains  []*Domain
-	Store    Store
-	Pictures Pictures
-	Recipe   func(photopush.User) string // names the recipe of Pictures for a user: another one makes his digest new
-	Recipes  string                      // names all of them together
-	Policy   want.Policy
-	Access   accountpicture.Options
-	Sessions func(photopush.GUID, *photopush.Inventory) []photopush.Session // what an inventory says of who uses the workstation
-	Log      *slog.Logger
-	Now      func() time.Time
-	Observe  func(Event) // told of every step, one at a time; nil for nobody
+	Config     Config
+	Domains    []*Domain
+	Store      Store
+	Pictures   Pictures
+	PhotoFiles PhotoFiles                  // nil for none
+	Recipe     func(photopush.User) string // names the recipe of Pictures for a user, and the rule by which it chooses: another one makes his digest new
+	Recipes    string                      // names all of them together
+	Policy     want.Policy
+	Access     accountpicture.Options
+	Sessions   func(photopush.GUID, *photopush.Inventory) []photopush.Session // what an inventory says of who uses the workstation
+	Log        *slog.Logger
+	Now        func() time.Time
+	Observe    func(Event) // told of every step, one at a time; nil for nobody
 }
 
 // domain returns the domain of that name, or nil when the configuration no longer has it.

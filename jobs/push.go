@@ -84,16 +84,39 @@ func (j *Jobs) prepare(ctx context.Context, user photopush.UserRecord, targets [
 
 // readUser finds the user, and stores what his photo gives now.
 func (j *Jobs) readUser(ctx context.Context, name string) (photopush.UserRecord, error) {
-	u, photos, err := j.User(ctx, name)
+	u, photos, err := j.find(ctx, name)
 	if err != nil {
 		return photopush.UserRecord{}, err
 	}
-	record := j.record(u, photos, photopush.UserRecord{})
+	if err := j.listFiles(ctx); err != nil {
+		j.Log.Warn("photos in files are not looked at", "err", err)
+	}
+	known, err := j.Store.Users(ctx, []photopush.SID{u.SID})
+	if err != nil {
+		return photopush.UserRecord{}, err
+	}
+	record := j.record(ctx, u, photos, known[u.SID])
 	return record, j.Store.PutUsers(ctx, 0, []photopush.UserRecord{record})
 }
 
-// User finds the user in the first domain that knows him, with the photos that its directory has of him now.
-func (j *Jobs) User(ctx context.Context, name string) (u photopush.User, photos []photopush.Photo, err error) {
+// User finds the user in the first domain that knows him, with his photos as they are now.
+func (j *Jobs) User(ctx context.Context, name string) (photopush.User, []photopush.Photo, error) {
+	u, photos, err := j.find(ctx, name)
+	if err != nil {
+		return u, nil, err
+	}
+	known, err := j.Store.Users(ctx, []photopush.SID{u.SID})
+	if err != nil {
+		return u, nil, err
+	}
+	record := known[u.SID]
+	record.User = u
+	photos, err = j.WithFiles(ctx, record, photos)
+	return u, photos, err
+}
+
+// find finds the user in the first domain that knows him, with the photos that its directory has of him now.
+func (j *Jobs) find(ctx context.Context, name string) (u photopush.User, photos []photopush.Photo, err error) {
 	var errs []error
 	for _, d := range j.Domains {
 		err := j.asReader(ctx, d, func() (err error) {

@@ -16,7 +16,7 @@ const batchSize = 500
 
 // readAll reads every domain. One that cannot be read leaves everything of it as it was; the error names each.
 func (j *Jobs) readAll(ctx context.Context) (read int, err error) {
-	var errs []error
+	errs := []error{j.listFiles(ctx)}
 	for _, d := range j.Domains {
 		if err := j.readDomain(ctx, d); err != nil {
 			errs = append(errs, fmt.Errorf("domain %s: %w", d.Name, err))
@@ -70,28 +70,6 @@ func (j *Jobs) Read(ctx context.Context, domain string, read func() error) error
 	return j.asReader(ctx, d, read)
 }
 
-// judged tells whether it is known what the user's photos give.
-func judged(u photopush.UserRecord) bool {
-	return u.Digest != "" || u.PhotoReason == photopush.NoPhoto || u.PhotoReason == photopush.BadPhoto
-}
-
-// record is the user with what his photos give; known is what they gave before. Photos and recipe that are known by their hash are not decoded again.
-func (j *Jobs) record(u photopush.User, photos []photopush.Photo, known photopush.UserRecord) photopush.UserRecord {
-	recipe := j.Recipe(u)
-	r := photopush.UserRecord{User: u, Recipe: recipe, PhotoHash: photoHash(recipe, photos)}
-	if r.PhotoHash == known.PhotoHash && judged(known) {
-		r.Digest, r.PhotoReason, r.PhotoDetail, r.Photo = known.Digest, known.PhotoReason, known.PhotoDetail, known.Photo
-		return r
-	}
-	digest, err := j.Pictures.Digest(u, photos)
-	if err != nil {
-		r.PhotoReason, r.PhotoDetail = photopush.ReasonOf(err), cause(err)
-		return r
-	}
-	r.Digest = digest
-	return r
-}
-
 // cause is what is behind the reason; that it was the photo of this user goes without saying.
 func cause(err error) string {
 	if e, ok := errors.AsType[*photopush.Error](err); ok && e.Err != nil {
@@ -100,9 +78,9 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// photoHash names the photos together with the recipe; it is empty without a photo.
-func photoHash(recipe string, photos []photopush.Photo) string {
-	if len(photos) == 0 {
+// photoHash names the photos together with the recipe, files by their mark; it is empty without a photo.
+func photoHash(recipe, files string, photos []photopush.Photo) string {
+	if len(photos) == 0 && files == "" {
 		return ""
 	}
 	h := sha256.New() // whose Write never fails
@@ -113,6 +91,9 @@ func photoHash(recipe string, photos []photopush.Photo) string {
 		h.Write(b)
 	}
 	part([]byte(recipe))
+	if files != "" {
+		part([]byte(files))
+	}
 	for _, p := range photos {
 		part([]byte(p.Attribute))
 		part(p.Bytes)

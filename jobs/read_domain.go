@@ -52,7 +52,8 @@ func (j *Jobs) readSince(ctx context.Context, d *Domain) error {
 	return r.changed(ctx, changes.List, next)
 }
 
-// findFresh gathers the users whose photos are to be looked at again: they may have changed, could not be judged, or were judged by another recipe.
+// findFresh gathers the users whose photos are to be looked at again: they may have changed, could not be judged, or were judged by another recipe or with
+// other files.
 func (r *domainRead) findFresh(ctx context.Context, list []photopush.Change) error {
 	for _, c := range list {
 		if c.Photo {
@@ -66,14 +67,14 @@ func (r *domainRead) findFresh(ctx context.Context, list []photopush.Change) err
 	for _, id := range unjudged {
 		r.fresh[id] = true
 	}
-	if r.since.Recipes == r.Recipes {
+	if r.since.Recipes == r.Recipes && r.PhotoFiles == nil {
 		return nil
 	}
 	for u, err := range r.Store.UsersOf(ctx, r.d.Name) {
 		if err != nil {
 			return err
 		}
-		if u.Recipe != r.Recipe(u.User) {
+		if u.Recipe != r.Recipe(u.User) || r.otherFiles(u.User, u) {
 			r.fresh[u.GUID] = true
 		}
 	}
@@ -226,7 +227,7 @@ func (b *userBatch) flush(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case b.photosRead:
-			records = append(records, b.record(u, b.photos[i], before))
+			records = append(records, b.record(ctx, u, b.photos[i], before))
 		case b.keeps(u, before):
 			before.User = u
 			records = append(records, before)
@@ -244,5 +245,5 @@ func (b *userBatch) flush(ctx context.Context) error {
 
 // keeps tells whether what is known of the user's photos holds: nothing was learnt of the photos of one who was out of scope meanwhile.
 func (b *userBatch) keeps(u photopush.User, known photopush.UserRecord) bool {
-	return known.SID != "" && known.GoneSince.IsZero() && known.Recipe == b.Recipe(u) && judged(known) && !b.fresh[u.GUID]
+	return known.SID != "" && known.GoneSince.IsZero() && known.Recipe == b.Recipe(u) && judged(known) && !b.fresh[u.GUID] && !b.otherFiles(u, known)
 }

@@ -7,6 +7,8 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"slices"
+	"strings"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/webp"
@@ -55,6 +57,12 @@ func pngMemory(raw []byte, pixels int) int {
 	}
 	return (n + 3) * pixels
 }
+
+// extensions are what names of files end with, in lower case.
+var extensions = []string{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp"}
+
+// IsExtension tells whether files whose names end with e are usually of a format that is decoded. What a file is, only its bytes say.
+func IsExtension(e string) bool { return slices.Contains(extensions, strings.ToLower(e)) }
 
 // strangers are formats that are refused by name.
 var strangers = []struct{ name, magic string }{

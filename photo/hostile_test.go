@@ -132,7 +132,7 @@ func TestBounds(t *testing.T) {
 		{"WebP, side", webpHeader(1<<14+1, 9, 0), "WebP has 16385×9 px, at most 16384 a side"},
 		{"WebP, memory", webpHeader(7000, 7000, 0x10), "WebP has 7000×7000 px, which take 654 MiB of memory to decode, at most 320"},
 		{"WebP, animated", webpHeader(70, 70, 2), "WebP: it is an animation; want a single picture"},
-		{"bytes", make([]byte, MaxBytes+1), "it has 10485761 bytes, at most 10485760"},
+		{"bytes", make([]byte, MaxBytes+1), "it has 33554433 bytes, at most 33554432"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var before, after runtime.MemStats

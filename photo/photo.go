@@ -19,7 +19,7 @@ var Sizes = []int{32, 40, 48, 64, 96, 192, 208, 240, 424, 448, 1080}
 
 // Bounds of what is decoded at all.
 const (
-	MaxBytes  = 10 << 20   // of a photo as the directory has it
+	MaxBytes  = 32 << 20   // of a photo as the directory has it, or of a file
 	MaxPixels = 50_000_000 // of the whole photo
 	MaxSide   = 16_384     // px
 	maxMemory = 320 << 20  // bytes that decoding may take, estimated before it starts

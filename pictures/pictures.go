@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 
 	"github.com/photopush/photopush"
@@ -23,6 +24,7 @@ type Source interface {
 type Cache struct {
 	src      Source
 	recipes  *photo.Recipes
+	rule     Rule
 	slots    chan struct{} // one for each photo that is being decoded
 	requests flights[request, *photo.Set]
 	renders  flights[string, *photo.Set]
@@ -52,6 +54,7 @@ func New(src Source, recipes *photo.Recipes, cfg Config) *Cache {
 	return &Cache{
 		src:     src,
 		recipes: recipes,
+		rule:    cfg.Rule,
 		slots:   make(chan struct{}, min(runtime.GOMAXPROCS(0), maxRenders)),
 		sets:    newLRU[string, *photo.Set](int64(cfg.CacheSize)),
 		seen:    newLRU[[sha256.Size]byte, seenPhoto](maxSeen),
@@ -84,7 +87,7 @@ func (c *Cache) fetch(ctx context.Context, sid photopush.SID) (*photo.Set, error
 		return nil, err
 	}
 	var set *photo.Set
-	_, err = choose(string(sid), photos, func(raw []byte) (err error) {
+	_, err = c.rule.choose(string(sid), photos, func(raw []byte) (err error) {
 		set, err = c.render(ctx, raw, c.recipes.For(user))
 		return err
 	})
@@ -121,14 +124,14 @@ func (c *Cache) cached(digest string) (*photo.Set, bool) {
 	return c.sets.get(digest)
 }
 
-// Digest names the picture set that Set would make of the user's photos. It decodes them, as far as it takes to find a good one, so that a photo that
-// cannot be pushed is known before anybody is visited; a photo that was decoded before is only hashed. Errors are those of Choose.
-func (c *Cache) Digest(user photopush.User, photos []photopush.Photo) (digest string, err error) {
-	best, err := choose("", photos, c.check)
+// Choose takes the photo that Set would, and names the picture set that Set would make of it. It decodes photos, as far as it takes to find a good one, so
+// that a photo that cannot be pushed is known before anybody is visited; one that was decoded before is only hashed. Errors are those of Rule.Choose.
+func (c *Cache) Choose(user photopush.User, photos []photopush.Photo) (photopush.Choice, error) {
+	best, err := c.rule.choose("", photos, c.check)
 	if err != nil {
-		return "", err
+		return photopush.Choice{}, err
 	}
-	return c.recipes.For(user).Digest(best.Bytes), nil
+	return photopush.Choice{Digest: c.recipes.For(user).Digest(best.photo.Bytes), Photo: best.facts(), Detail: strings.Join(best.faults, "; ")}, nil
 }
 
 // check decodes raw, unless it did before.

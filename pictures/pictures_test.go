@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/photopush/photopush"
@@ -76,8 +77,10 @@ func picture(t testing.TB, side int, shade uint8) []byte {
 	return b.Bytes()
 }
 
+var defaultRule = Rule{Sources: []string{"jpegPhoto", "thumbnailPhoto"}, Prefer: Larger, Originals: FolderConfig{Match: "{sAMAccountName}"}}
+
 func newCache(d *fakeDirectory) *Cache {
-	return New(d, &photo.Recipes{Recipe: photo.DefaultRecipe()}, Config{CacheSize: minCacheSize})
+	return New(d, &photo.Recipes{Recipe: photo.DefaultRecipe()}, Config{Rule: defaultRule, CacheSize: minCacheSize})
 }
 
 func TestSetIsReadAndMadeOnce(t *testing.T) {
@@ -85,10 +88,11 @@ func TestSetIsReadAndMadeOnce(t *testing.T) {
 	d := directoryOf(raw)
 	d.put(bob, raw)
 	c := newCache(d)
-	digest, err := c.Digest(photopush.User{SID: alice}, d.photos[alice])
+	choice, err := c.Choose(photopush.User{SID: alice}, d.photos[alice])
 	if err != nil {
 		t.Fatal(err)
 	}
+	digest := choice.Digest
 	sets := make([]*photo.Set, 200)
 	var wg sync.WaitGroup
 	for i := range sets {
@@ -128,14 +132,14 @@ func TestSetOfOwnCrop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := New(d, recipes, Config{CacheSize: minCacheSize})
+	c := New(d, recipes, Config{Rule: defaultRule, CacheSize: minCacheSize})
 	for sid, crop := range map[photopush.SID]photo.Crop{alice: photo.CropAuto, bob: photo.CropTop} {
 		want := photo.Recipe{Crop: crop, Quality: 90}.Digest(b.Bytes())
-		digest, err := c.Digest(photopush.User{SID: sid}, d.photos[sid])
-		if err != nil || digest != want {
-			t.Errorf("%s: digest %s, %v, want %s", sid, digest, err, want)
+		choice, err := c.Choose(photopush.User{SID: sid}, d.photos[sid])
+		if err != nil || choice.Digest != want {
+			t.Errorf("%s: digest %s, %v, want %s", sid, choice.Digest, err, want)
 		}
-		if set, err := c.Set(t.Context(), sid, digest); err != nil || set.Digest != want {
+		if set, err := c.Set(t.Context(), sid, choice.Digest); err != nil || set.Digest != want {
 			t.Errorf("%s: set %v, %v", sid, set, err)
 		}
 	}
@@ -144,16 +148,16 @@ func TestSetOfOwnCrop(t *testing.T) {
 func TestSetOfChangedPhoto(t *testing.T) {
 	d := directoryOf(picture(t, 64, 1))
 	c := newCache(d)
-	old, err := c.Digest(photopush.User{SID: alice}, d.photos[alice])
+	old, err := c.Choose(photopush.User{SID: alice}, d.photos[alice])
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.put(alice, picture(t, 64, 2))
-	set, err := c.Set(t.Context(), alice, old)
+	set, err := c.Set(t.Context(), alice, old.Digest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := c.recipes.Recipe.Digest(picture(t, 64, 2)); set.Digest != want || want == old {
+	if want := c.recipes.Recipe.Digest(picture(t, 64, 2)); set.Digest != want || want == old.Digest {
 		t.Errorf("digest %s, want %s", set.Digest, want)
 	}
 	again, err := c.Set(t.Context(), alice, set.Digest)
@@ -338,59 +342,77 @@ func TestChoose(t *testing.T) {
 	broken := large[:len(large)-20] // its header says that it is the larger one
 	jpegPhoto := func(b []byte) photopush.Photo { return photopush.Photo{Attribute: "jpegPhoto", Bytes: b} }
 	thumbnail := func(b []byte) photopush.Photo { return photopush.Photo{Attribute: "thumbnailPhoto", Bytes: b} }
+	file := func(b []byte) photopush.Photo {
+		return photopush.Photo{Attribute: photopush.SourceFile, File: "a\x1b.png", Bytes: b}
+	}
+	const brokenPNG, isPDF = "PNG: png: invalid format: unexpected EOF", "it looks like PDF; want JPEG, PNG, GIF, BMP or WebP"
 	for _, c := range []struct {
 		name   string
 		photos []photopush.Photo
-		want   []byte
-		err    string
+		prefer Preference
+		want   string // source, side and bytes
+		detail string // what is wrong with others, or the error
 	}{
-		{"one", []photopush.Photo{thumbnail(small)}, small, ""},
-		{"jpegPhoto is larger", []photopush.Photo{thumbnail(small), jpegPhoto(large)}, large, ""},
-		{"thumbnailPhoto is larger", []photopush.Photo{jpegPhoto(small), thumbnail(large)}, large, ""},
-		{"equal: the first", []photopush.Photo{jpegPhoto(small), thumbnail(picture(t, 48, 9))}, small, ""},
-		{"the larger one is broken", []photopush.Photo{jpegPhoto(broken), thumbnail(small)}, small, ""},
-		{"the first value is a stranger", []photopush.Photo{jpegPhoto([]byte("%PDF-1.4")), jpegPhoto(small)}, small, ""},
-		{"none", nil, nil, "choose photo: no_photo: neither jpegPhoto nor thumbnailPhoto has a value"},
-		{"all bad", []photopush.Photo{jpegPhoto(broken), thumbnail([]byte("%PDF-1.4"))}, nil,
-			"choose photo: bad_photo: thumbnailPhoto: it looks like PDF; want JPEG, PNG, GIF, BMP or WebP; " +
-				"jpegPhoto: PNG: png: invalid format: unexpected EOF"},
+		{"one", []photopush.Photo{thumbnail(small)}, Larger, "thumbnailPhoto 48", ""},
+		{"jpegPhoto is larger", []photopush.Photo{thumbnail(small), jpegPhoto(large)}, Larger, "jpegPhoto 96", ""},
+		{"jpegPhoto is larger, but not the first", []photopush.Photo{thumbnail(small), jpegPhoto(large)}, First, "thumbnailPhoto 48", ""},
+		{"thumbnailPhoto is larger", []photopush.Photo{jpegPhoto(small), thumbnail(large)}, Larger, "thumbnailPhoto 96", ""},
+		{"equal: the first", []photopush.Photo{file(small), jpegPhoto(small), thumbnail(picture(t, 48, 9))}, Larger, "file 48", ""},
+		{"a file is smaller", []photopush.Photo{file(small), jpegPhoto(large)}, Larger, "jpegPhoto 96", ""},
+		{"a file is smaller, but the first", []photopush.Photo{file(small), jpegPhoto(large)}, First, "file 48", ""},
+		{"the larger one is broken", []photopush.Photo{jpegPhoto(broken), thumbnail(small)}, Larger, "thumbnailPhoto 48", "jpegPhoto: " + brokenPNG},
+		{"the first one is broken", []photopush.Photo{file(broken), thumbnail(small), jpegPhoto(large)}, First, "thumbnailPhoto 48", `file "a\x1b.png": ` + brokenPNG},
+		{"a broken one behind a good one is not looked at", []photopush.Photo{jpegPhoto(small), thumbnail(broken)}, First, "jpegPhoto 48", ""},
+		{"the first value is a stranger", []photopush.Photo{jpegPhoto([]byte("%PDF-1.4")), jpegPhoto(small)}, Larger, "jpegPhoto 48", "jpegPhoto: " + isPDF},
+		{"a file could not be had", []photopush.Photo{{Attribute: "file", File: "x.jpg", Fault: "it has 40 MiB, at most 32 MiB"}, jpegPhoto(small)}, Larger, "jpegPhoto 48",
+			`file "x.jpg": it has 40 MiB, at most 32 MiB`},
+		{"none", nil, Larger, "", "choose photo: no_photo: neither jpegPhoto nor thumbnailPhoto has a value"},
+		{"all bad", []photopush.Photo{jpegPhoto(broken), thumbnail([]byte("%PDF-1.4"))}, Larger, "",
+			"choose photo: bad_photo: thumbnailPhoto: " + isPDF + "; jpegPhoto: " + brokenPNG},
 	} {
-		got, err := Choose(c.photos)
-		text := ""
-		if err != nil {
-			text = err.Error()
+		rule := defaultRule
+		rule.Prefer = c.prefer
+		got, err := rule.Choose(c.photos)
+		cache := newCache(directoryOf(nil))
+		cache.rule = rule
+		choice, choiceErr := cache.Choose(photopush.User{SID: alice}, c.photos)
+		if c.want == "" {
+			if err == nil || err.Error() != c.detail || choiceErr == nil || choiceErr.Error() != c.detail {
+				t.Errorf("%s: %v, %v, want %q", c.name, err, choiceErr, c.detail)
+			}
+			continue
 		}
-		if text != c.err || !bytes.Equal(got.Bytes, c.want) {
-			t.Errorf("%s: %d bytes of %s, %q, want %q", c.name, len(got.Bytes), got.Attribute, text, c.err)
+		raw := map[string][]byte{"48": small, "96": large}[c.want[len(c.want)-2:]]
+		facts := choice.Photo
+		if text := fmt.Sprintf("%s %d", facts.Source, facts.Width); err != nil || choiceErr != nil || text != c.want || !bytes.Equal(got.Bytes, raw) || got.Attribute != facts.Source {
+			t.Errorf("%s: %s, %d bytes of %s, %v, %v", c.name, text, len(got.Bytes), got.Attribute, err, choiceErr)
 		}
-		digest, digestErr := newCache(directoryOf(nil)).Digest(photopush.User{SID: alice}, c.photos)
-		if (digestErr == nil) != (err == nil) || err != nil && digestErr.Error() != text {
-			t.Errorf("%s: Digest says %v", c.name, digestErr)
-		}
-		if err == nil && digest != photo.DefaultRecipe().Digest(c.want) {
-			t.Errorf("%s: digest %s is of another photo", c.name, digest)
+		want := photopush.Choice{Digest: photo.DefaultRecipe().Digest(raw), Detail: c.detail,
+			Photo: photopush.PhotoFacts{Source: got.Attribute, Format: "PNG", Width: facts.Width, Height: facts.Width, Bytes: len(raw)}}
+		if diff := cmp.Diff(want, choice); diff != "" {
+			t.Errorf("%s: %s", c.name, diff)
 		}
 	}
 }
 
-// TestDigestRemembers asks again while no slot is free: what was decoded before, good or bad, needs none.
-func TestDigestRemembers(t *testing.T) {
+// TestChooseRemembers asks again while no slot is free: what was decoded before, good or bad, needs none.
+func TestChooseRemembers(t *testing.T) {
 	c := newCache(directoryOf(nil))
 	good := []photopush.Photo{{Attribute: "jpegPhoto", Bytes: picture(t, 50, 1)}}
 	bad := []photopush.Photo{{Attribute: "jpegPhoto", Bytes: good[0].Bytes[:60]}}
-	want, err := c.Digest(photopush.User{SID: alice}, good)
+	want, err := c.Choose(photopush.User{SID: alice}, good)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, wantErr := c.Digest(photopush.User{SID: alice}, bad)
+	_, wantErr := c.Choose(photopush.User{SID: alice}, bad)
 	if photopush.ReasonOf(wantErr) != photopush.BadPhoto {
 		t.Fatal(wantErr)
 	}
 	c.slots = nil // would block for ever
-	if got, err := c.Digest(photopush.User{SID: alice}, good); err != nil || got != want {
-		t.Errorf("%s, %v, want %s", got, err, want)
+	if got, err := c.Choose(photopush.User{SID: alice}, good); err != nil || got != want {
+		t.Errorf("%v, %v, want %v", got, err, want)
 	}
-	if _, err := c.Digest(photopush.User{SID: alice}, bad); err == nil || err.Error() != wantErr.Error() {
+	if _, err := c.Choose(photopush.User{SID: alice}, bad); err == nil || err.Error() != wantErr.Error() {
 		t.Errorf("%v, want %v", err, wantErr)
 	}
 }
@@ -518,19 +540,4 @@ func TestFlightPanics(t *testing.T) {
 			t.Error("a flight was left behind")
 		}
 	})
-}
-
-func TestValidate(t *testing.T) {
-	for size, want := range map[photopush.Bytes]string{
-		1 << 20:     "",
-		64 << 20:    "",
-		1<<20 - 1:   "pictures.cache_size is 1048575 B, want at least 1 MiB",
-		0:           "pictures.cache_size is 0 B, want at least 1 MiB",
-		512 * 1_024: "pictures.cache_size is 512 KiB, want at least 1 MiB",
-	} {
-		err := (&Config{CacheSize: size}).Validate("pictures")
-		if got := fmt.Sprint(err); got != want && (err != nil || want != "") {
-			t.Errorf("%s, want %s", got, want)
-		}
-	}
 }

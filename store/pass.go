@@ -19,12 +19,12 @@ func (s *Store) BeginPass(ctx context.Context, domain string) (pass int64, err e
 }
 
 const putUser = `INSERT INTO directory_user (sid, guid, domain, dn, account, account_key, upn, upn_key, display_name, enabled,
-	recipe, photo_hash, digest, photo_reason, photo_detail, photo_source, photo_format, photo_width, photo_height, photo_bytes, pass)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	recipe, photo_hash, digest, photo_reason, photo_detail, photo_files, photo_source, photo_format, photo_width, photo_height, photo_bytes, pass)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (sid) DO UPDATE SET guid = excluded.guid, domain = excluded.domain, dn = excluded.dn, account = excluded.account,
 	account_key = excluded.account_key, upn = excluded.upn, upn_key = excluded.upn_key, display_name = excluded.display_name,
 	enabled = excluded.enabled, recipe = excluded.recipe, photo_hash = excluded.photo_hash, digest = excluded.digest, photo_reason = excluded.photo_reason,
-	photo_detail = excluded.photo_detail, photo_source = excluded.photo_source, photo_format = excluded.photo_format,
+	photo_detail = excluded.photo_detail, photo_files = excluded.photo_files, photo_source = excluded.photo_source, photo_format = excluded.photo_format,
 	photo_width = excluded.photo_width, photo_height = excluded.photo_height, photo_bytes = excluded.photo_bytes, gone_since = 0,
 	pass = CASE WHEN excluded.pass > directory_user.pass THEN excluded.pass ELSE directory_user.pass END`
 
@@ -40,7 +40,7 @@ func (s *Store) PutUsers(ctx context.Context, pass int64, users []photopush.User
 			for _, u := range part {
 				_, err := t.exec(putUser, string(u.SID), string(u.GUID), u.Domain, u.DN, u.AccountName, strings.ToLower(u.AccountName),
 					u.UPN, strings.ToLower(u.UPN), u.DisplayName, u.Enabled, u.Recipe, u.PhotoHash, u.Digest, string(u.PhotoReason),
-					sentence(u.PhotoDetail), u.Photo.Source, u.Photo.Format, u.Photo.Width, u.Photo.Height, u.Photo.Bytes, pass)
+					sentence(u.PhotoDetail), u.PhotoFiles, u.Photo.Source, u.Photo.Format, u.Photo.Width, u.Photo.Height, u.Photo.Bytes, pass)
 				if err != nil {
 					return err
 				}

@@ -11,12 +11,12 @@ import (
 )
 
 const userColumns = `sid, guid, domain, dn, account, upn, display_name, enabled, recipe, photo_hash, digest, photo_reason, photo_detail,
-	photo_source, photo_format, photo_width, photo_height, photo_bytes, gone_since, held`
+	photo_files, photo_source, photo_format, photo_width, photo_height, photo_bytes, gone_since, held`
 
 func scanUser(r *sql.Rows) (u photopush.UserRecord, err error) {
 	var gone, held int64
 	err = r.Scan(&u.SID, &u.GUID, &u.Domain, &u.DN, &u.AccountName, &u.UPN, &u.DisplayName, &u.Enabled, &u.Recipe, &u.PhotoHash, &u.Digest,
-		&u.PhotoReason, &u.PhotoDetail, &u.Photo.Source, &u.Photo.Format, &u.Photo.Width, &u.Photo.Height, &u.Photo.Bytes, &gone, &held)
+		&u.PhotoReason, &u.PhotoDetail, &u.PhotoFiles, &u.Photo.Source, &u.Photo.Format, &u.Photo.Width, &u.Photo.Height, &u.Photo.Bytes, &gone, &held)
 	u.GoneSince, u.Held = fromMillis(gone), fromMillis(held)
 	return u, err
 }

@@ -12,12 +12,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/contactsheet"
 	"github.com/photopush/photopush/photo"
 )
-
-// lowResolution is the side in px of the picture at sign-in, on a screen without scaling: what is smaller is enlarged, here or by Windows, and looks blurred.
-const lowResolution = 192
 
 // A preview is what became of a photo, and the JSON of the command.
 type preview struct {
@@ -73,7 +71,7 @@ func (p *preview) make(raw []byte, r photo.Recipe) error {
 	p.Square, p.CropFits = previewRect{cut.Min.X, cut.Min.Y, p.set.Side}, fits
 	p.Format, p.Width, p.Height = string(info.Format), info.Width, info.Height
 	p.Crop, p.Quality, p.Upscale = r.Crop, r.Quality, r.Upscale
-	p.LowRes, p.Digest = p.set.Side < lowResolution, p.set.Digest
+	p.LowRes, p.Digest = p.set.Side < photopush.LowResolution, p.set.Digest
 	for _, size := range photo.Sizes {
 		v := p.set.For(size)
 		side := v.Size
@@ -93,7 +91,7 @@ func (p *preview) notes() (notes []string) {
 		notes = append(notes, fmt.Sprintf("%s does not lie within the photo of %d×%d px, and was measured on another one: cut as with auto", p.Crop, p.Width, p.Height))
 	}
 	if p.LowRes {
-		notes = append(notes, fmt.Sprintf("low resolution: the square has %d px, so that pictures of %d px and more look blurred", p.set.Side, lowResolution))
+		notes = append(notes, fmt.Sprintf("low resolution: the square has %d px, so that pictures of %d px and more look blurred", p.set.Side, photopush.LowResolution))
 	}
 	return notes
 }

@@ -12,7 +12,6 @@ import (
 
 	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/photo"
-	"github.com/photopush/photopush/pictures"
 )
 
 type variantsCommand struct {
@@ -133,7 +132,7 @@ func (c *variantsCommand) ofUser(ctx context.Context, a *app) (_ *preview, err e
 	if err != nil {
 		return nil, err
 	}
-	best, err := pictures.Choose(photos)
+	best, err := parts.config.Pictures.Choose(photos)
 	if err != nil {
 		return nil, err
 	}

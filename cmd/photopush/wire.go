@@ -56,10 +56,14 @@ func (a *app) open(ctx context.Context) (_ *parts, err error) {
 	}
 	p.closers = append(p.closers, p.store.Close)
 	cache := pictures.New(source{p}, p.recipes, c.Pictures)
+	files, err := photoFiles(c.Pictures.Originals)
+	if err != nil {
+		return nil, withExit(exitUsage, err)
+	}
 	p.jobs = &jobs.Jobs{
-		Config: c.Jobs, Store: p.store, Pictures: cache, Policy: policy(c), Access: c.Registry,
-		Recipe:   func(u photopush.User) string { return recipes.For(u).Digest(nil) },
-		Recipes:  recipes.Name(),
+		Config: c.Jobs, Store: p.store, Pictures: cache, PhotoFiles: files, Policy: policy(c), Access: c.Registry,
+		Recipe:   func(u photopush.User) string { return recipes.For(u).Digest(nil) + " " + c.Pictures.Name() },
+		Recipes:  recipes.Name() + " " + c.Pictures.Name(),
 		Sessions: logon.FromInventory, Log: a.Log, Now: time.Now,
 	}
 	for i := range c.Domains {
@@ -70,6 +74,15 @@ func (a *app) open(ctx context.Context) (_ *parts, err error) {
 		p.jobs.Domains = append(p.jobs.Domains, d)
 	}
 	return p, nil
+}
+
+// photoFiles is the folder of originals, nil for none.
+func photoFiles(c pictures.FolderConfig) (jobs.PhotoFiles, error) {
+	folder, err := pictures.NewFolder(c)
+	if folder == nil || err != nil {
+		return nil, err // not a nil *pictures.Folder in an interface
+	}
+	return folder, nil
 }
 
 // policy adds which domains' servers are included: a computer whose object does not tell that it is a server says so itself in its inventory.
@@ -85,7 +98,7 @@ func policy(c *config.Config) want.Policy {
 // domain builds the directory and the WinRM client of one domain.
 func (p *parts) domain(a *app, c *config.Domain) (*jobs.Domain, error) {
 	resolver := c.Resolver()
-	dir, err := directory.New(c.Config, directory.Options{Logger: a.Log, DialContext: resolver.DialContext})
+	dir, err := directory.New(c.Config, directory.Options{Logger: a.Log, DialContext: resolver.DialContext, PhotoAttributes: p.config.Pictures.Sources})
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +160,7 @@ func (r remote) Open(ctx context.Context, w photopush.Workstation) (visit.Sessio
 	return s, nil
 }
 
-// A source finds a user's photos in the directory of his domain. His names are those by which he was read last.
+// A source finds a user's photos in the directory of his domain, and in files. His names are those by which he was read last.
 type source struct{ *parts }
 
 func (s source) Photos(ctx context.Context, sid photopush.SID) (photopush.User, []photopush.Photo, error) {
@@ -165,5 +178,8 @@ func (s source) Photos(ctx context.Context, sid photopush.SID) (photopush.User, 
 		photos, err = d.Photos(ctx, sid)
 		return err
 	})
+	if err == nil {
+		photos, err = s.jobs.WithFiles(ctx, u, photos)
+	}
 	return u.User, photos, err
 }

@@ -16,4 +16,6 @@ ALTER TABLE directory_user ADD COLUMN photo_height INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE directory_user ADD COLUMN photo_bytes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE directory_user ADD COLUMN recipe TEXT NOT NULL DEFAULT ''; -- by which digest was made
 CREATE INDEX directory_user_unjudged ON directory_user (domain) WHERE digest = '' AND photo_reason NOT IN ('no_photo', 'bad_photo') AND gone_since = 0;
+-- His files in the folder of originals when it was chosen, by a hash of their names, sizes and times; '' where he has none.
+ALTER TABLE directory_user ADD COLUMN photo_files TEXT NOT NULL DEFAULT '';
 CREATE INDEX directory_user_guid ON directory_user (guid);

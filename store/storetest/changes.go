@@ -83,7 +83,8 @@ func usersOfDomain(s *suite) {
 	s.wait(time.Hour)
 	odd, bad := user(1), user(2)
 	odd.Digest, odd.PhotoReason, odd.Recipe = "", photopush.Internal, "r2"
-	odd.Photo = photopush.PhotoFacts{Source: "jpegPhoto", Format: "png", Width: 640, Height: 480, Bytes: 12345}
+	odd.Photo = photopush.PhotoFacts{Source: "jpegPhoto", Format: "PNG", Width: 640, Height: 480, Bytes: 12345}
+	odd.PhotoFiles = "0123456789abcdef"
 	bad.Digest, bad.PhotoReason = "", photopush.BadPhoto
 	foreign, lost := user(5), user(3)
 	foreign.Domain, lost.Digest, lost.PhotoReason = "other.example", "", photopush.Internal
