@@ -19,9 +19,12 @@ type taps struct {
 // samples are fewer: a source sample stands for every pixel it covers, and a target sample is the mean of the pixels it covers, as a JPEG
 // encoder makes it.
 type mapping struct {
-	from, to       int // pixels of the square and of the variant
+	from, to       int // pixels of the area and of the variant
 	fromSub, toSub int // pixels that share a sample of the plane, before and after
 }
+
+// same tells whether nothing is to be done.
+func (m mapping) same() bool { return m.from == m.to && m.fromSub == m.toSub }
 
 // taps gives the taps of every target sample.
 func (m mapping) taps() []taps {

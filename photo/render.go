@@ -20,15 +20,17 @@ func Render(raw []byte, r Recipe) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := s.square(img, r.Crop)
-	set := &Set{Digest: r.Digest(raw), Side: q.side}
+	square, _ := r.Crop.Cut(s.info().Width, s.info().Height)
+	q := s.area(img, square)
+	side := q.w
+	set := &Set{Digest: r.Digest(raw), Side: side}
 	rs := newResampler(q)
 	for _, size := range Sizes {
 		switch {
-		case size <= q.side || r.Upscale:
-			err = set.add(size, rs.resize(size), r.Quality)
+		case size <= side || r.Upscale:
+			err = set.add(size, rs.resize(size, size), r.Quality)
 		case len(set.Variants) == 0:
-			err = set.add(size, rs.resize(q.side), r.Quality)
+			err = set.add(size, rs.resize(side, side), r.Quality)
 		}
 		if err != nil {
 			return nil, err
@@ -37,18 +39,23 @@ func Render(raw []byte, r Recipe) (*Set, error) {
 	return set, nil
 }
 
-// square cuts the square out of img that the recipe wants, and turns it upright.
-func (s *source) square(img image.Image, c Crop) square {
-	i := s.info()
-	r, _ := c.Cut(i.Width, i.Height)
+// area cuts r, in px of the upright photo, out of img, and turns it upright.
+func (s *source) area(img image.Image, r image.Rectangle) area {
 	// The corner that comes first as stored may be any of the four.
 	x0, y0 := s.orientation.stored(r.Min.X, r.Min.Y, s.width, s.height)
 	x1, y1 := s.orientation.stored(r.Max.X-1, r.Max.Y-1, s.width, s.height)
-	q := cut(img, min(x0, x1), min(y0, y1), r.Dx())
-	for n, p := range q.planes {
-		q.planes[n] = s.orientation.turn(p)
+	w, h := r.Dx(), r.Dy()
+	if s.orientation.swaps() {
+		w, h = h, w
 	}
-	return q
+	a := cut(img, min(x0, x1), min(y0, y1), w, h)
+	for n, p := range a.planes {
+		a.planes[n] = s.orientation.turn(p)
+	}
+	if s.orientation.swaps() {
+		a.w, a.h = a.h, a.w
+	}
+	return a
 }
 
 // add encodes a variant. The standard library's encoder writes baseline 4:2:0 and no metadata.

@@ -2,32 +2,32 @@ package photo
 
 import "image"
 
-// A resampler makes variants of one square, each from the square itself. What its planes share is kept: taps, and room for rows.
+// A resampler makes variants of one area, each from the area itself. What its planes share is kept: taps, and room for rows.
 type resampler struct {
-	square square
-	known  map[mapping][]taps
-	words  []uint64
+	area  area
+	known map[mapping][]taps
+	words []uint64
 }
 
-func newResampler(s square) *resampler {
-	return &resampler{square: s, known: make(map[mapping][]taps), words: make([]uint64, 2*s.side)}
+func newResampler(a area) *resampler {
+	return &resampler{area: a, known: make(map[mapping][]taps), words: make([]uint64, 2*max(a.w, a.h))}
 }
 
-// resize makes the 4:2:0 picture of a size.
-func (r *resampler) resize(size int) *image.YCbCr {
-	y, cb, cr := r.plane(0, size, 1), r.plane(1, size, 2), r.plane(2, size, 2)
+// resize makes the 4:2:0 picture of w×h px.
+func (r *resampler) resize(w, h int) *image.YCbCr {
+	y, cb, cr := r.plane(0, w, h, 1), r.plane(1, w, h, 2), r.plane(2, w, h, 2)
 	return &image.YCbCr{
 		Y: y.pix, Cb: cb.pix, Cr: cr.pix, YStride: y.stride, CStride: cb.stride,
-		SubsampleRatio: image.YCbCrSubsampleRatio420, Rect: image.Rect(0, 0, size, size),
+		SubsampleRatio: image.YCbCrSubsampleRatio420, Rect: image.Rect(0, 0, w, h),
 	}
 }
 
-// plane resamples one plane of the square for a variant in which sub pixels share a sample in each direction.
-func (r *resampler) plane(n, size, sub int) plane {
-	p, side := r.square.planes[n], r.square.side
-	across := mapping{side, size, side / p.w, sub}
-	down := mapping{side, size, side / p.h, sub}
-	if size == side && across.fromSub == sub && down.fromSub == sub {
+// plane resamples one plane of the area for a variant of w×h px in which sub pixels share a sample in each direction.
+func (r *resampler) plane(n, w, h, sub int) plane {
+	p := r.area.planes[n]
+	across := mapping{r.area.w, w, r.area.w / p.w, sub}
+	down := mapping{r.area.h, h, r.area.h / p.h, sub}
+	if across.same() && down.same() {
 		return p
 	}
 	return r.turn(r.turn(p, r.taps(across)), r.taps(down))

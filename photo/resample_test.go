@@ -55,9 +55,9 @@ func TestTaps(t *testing.T) {
 func TestFlatStaysFlat(t *testing.T) {
 	for v := range 256 {
 		p := plane{w: 50, h: 50, stride: 50, pix: bytes.Repeat([]byte{uint8(v)}, 2500)}
-		r := newResampler(square{50, [3]plane{p, p, p}})
+		r := newResampler(area{50, 50, [3]plane{p, p, p}})
 		for _, size := range []int{32, 64} {
-			m := r.resize(size)
+			m := r.resize(size, size)
 			for _, pix := range [][]uint8{m.Y, m.Cb, m.Cr} {
 				if n := bytes.Count(pix, []byte{uint8(v)}); n != len(pix) {
 					t.Fatalf("%d of %d samples of value %d changed", len(pix)-n, len(pix), v)
@@ -75,7 +75,7 @@ func TestTurnAgainstPlainSums(t *testing.T) {
 		for i := range p.pix {
 			p.pix[i] = uint8(rng.IntN(2) * 255)
 		}
-		r := newResampler(square{side: 50})
+		r := newResampler(area{w: 50, h: 50})
 		all := mapping{50, 37, 1, 1}.taps()
 		got := r.turn(p, all)
 		for i, tap := range all {
@@ -95,7 +95,7 @@ func TestTurnAgainstPlainSums(t *testing.T) {
 // TestSameSizeIsACopy leaves the samples of a 4:2:0 photo as they are where the size is its own.
 func TestSameSizeIsACopy(t *testing.T) {
 	img := decodeJPEG(t, encodeTestJPEG(t, bands(64, 64))).(*image.YCbCr)
-	m := newResampler(cut(img, 0, 0, 64)).resize(64)
+	m := newResampler(cut(img, 0, 0, 64, 64)).resize(64, 64)
 	for y := range 64 {
 		for x := range 64 {
 			if m.YCbCrAt(x, y) != img.YCbCrAt(x, y) {
@@ -118,14 +118,14 @@ func TestCutPlanes(t *testing.T) {
 		for i := range m.Cb {
 			m.Cb[i], m.Cr[i] = uint8(i), uint8(i)
 		}
-		q := cut(m, 21, 1, 59)
+		q := cut(m, 21, 1, 59, 59)
 		grid := max(want[0], want[1])
 		x, y := 21/grid*grid, 1/grid*grid
-		if q.side != 59/grid*grid || q.planes[1].w*want[0] != q.side || q.planes[1].h*want[1] != q.side {
-			t.Fatalf("%v: side %d, chroma %d×%d", ratio, q.side, q.planes[1].w, q.planes[1].h)
+		if q.w != 59/grid*grid || q.planes[1].w*want[0] != q.w || q.planes[1].h*want[1] != q.w {
+			t.Fatalf("%v: side %d, chroma %d×%d", ratio, q.w, q.planes[1].w, q.planes[1].h)
 		}
-		for j := range q.side {
-			for i := range q.side {
+		for j := range q.w {
+			for i := range q.w {
 				c := m.YCbCrAt(x+i, y+j)
 				luma, cb, cr := q.planes[0].row(j)[i], q.planes[1].row(j / want[1])[i/want[0]], q.planes[2].row(j / want[1])[i/want[0]]
 				if c.Y != luma || c.Cb != cb || c.Cr != cr {

@@ -12,7 +12,8 @@ type source struct {
 	format        Format
 	width, height int // px, as stored
 	orientation   orientation
-	data          []byte // what the decoder is given
+	data          []byte    // what the decoder is given
+	jpeg          *jpegFile // of a JPEG
 	decoder       func(io.Reader) (image.Image, error)
 }
 
@@ -34,12 +35,14 @@ func (s *source) info() Info {
 }
 
 // open checks raw by its header: format, bounds, and for JPEG the whole of its markers.
-func open(raw []byte) (*source, error) {
+func open(raw []byte) (*source, error) { return openWithin(raw, MaxBytes) }
+
+func openWithin(raw []byte, most int) (*source, error) {
 	switch {
 	case len(raw) == 0:
 		return nil, bad("it is empty")
-	case len(raw) > MaxBytes:
-		return nil, bad("it has %d bytes, at most %d", len(raw), MaxBytes)
+	case len(raw) > most:
+		return nil, bad("it has %d bytes, at most %d", len(raw), most)
 	}
 	for _, f := range formats {
 		if !matches(raw, f.magic) {
@@ -68,7 +71,7 @@ func (s *source) look(memory func([]byte, int) int) (func(pixels int) int, error
 		if err != nil {
 			return nil, err
 		}
-		s.data, s.orientation = f.decodable, parseEXIF(f.exif)
+		s.data, s.orientation, s.jpeg = f.decodable, parseEXIF(f.exif), f
 		return f.memory, nil
 	case PNG:
 		s.orientation = pngOrientation(s.data)
