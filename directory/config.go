@@ -18,7 +18,8 @@ import (
 // A Config is one domain of the configuration, domains[].
 type Config struct {
 	Name         string   `yaml:"name" help:"DNS name of the domain." example:"corp.example"`
-	Controllers  []string `yaml:"controllers" help:"Domain controllers in the order in which they are tried: ldaps://host[:port], or ldap://host[:port], which always starts TLS. Nothing is ever sent in clear." example:"[ldaps://dc1.corp.example, ldaps://dc2.corp.example]"`
+	Controllers  []string `yaml:"controllers" help:"Domain controllers in the order in which they are tried: ldaps://host[:port], or ldap://host[:port], which always starts TLS. Nothing is ever sent in clear. Empty to find them by DNS." example:"[ldaps://dc1.corp.example, ldaps://dc2.corp.example]"`
+	Site         string   `yaml:"site" help:"Active Directory site of this server, whose controllers are preferred where they are found by DNS; empty to learn it from the forest's subnets." example:"Berlin"`
 	Encryption   string   `yaml:"encryption" default:"ldaps" help:"How controllers that are found by DNS are spoken to: ldaps, on port 636; or starttls, on port 389."`
 	CAFile       string   `yaml:"ca_file" help:"PEM file of the CA that signed the controllers' certificates; empty for the CAs of the system." example:"/etc/photopush/corp-ca.pem"`
 	Account      `yaml:",inline"`
@@ -113,8 +114,8 @@ func (c *Config) validateServers(v configFaults) {
 	case len(c.Name) > 253 || !dnsName.MatchString(c.Name):
 		v.add("name is %q, want the DNS name of the domain, such as corp.example", c.Name)
 	}
-	if len(c.Controllers) == 0 {
-		v.add("controllers is empty, want at least one URL, such as ldaps://dc1.corp.example")
+	if c.Site != "" && !siteName(c.Site) {
+		v.add("site is %q, want the name of a site of Active Directory, such as Default-First-Site-Name", c.Site)
 	}
 	for i, s := range c.Controllers {
 		if _, err := parseController(s); err != nil {

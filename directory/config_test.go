@@ -37,10 +37,13 @@ func TestValidate(t *testing.T) {
 		change func(*Config)
 		want   []string
 	}{
-		"good":            {func(*Config) {}, nil},
-		"name empty":      {func(c *Config) { c.Name = "" }, []string{"domains[0].name is empty, " + wantName}},
-		"name bad":        {func(c *Config) { c.Name = "corp example" }, []string{`domains[0].name is "corp example", ` + wantName}},
-		"no controllers":  {func(c *Config) { c.Controllers = nil }, []string{"domains[0].controllers is empty, want at least one URL, such as ldaps://dc1.corp.example"}},
+		"good":           {func(*Config) {}, nil},
+		"name empty":     {func(c *Config) { c.Name = "" }, []string{"domains[0].name is empty, " + wantName}},
+		"name bad":       {func(c *Config) { c.Name = "corp example" }, []string{`domains[0].name is "corp example", ` + wantName}},
+		"no controllers": {func(c *Config) { c.Controllers = nil }, nil},
+		"site":           {func(c *Config) { c.Controllers, c.Site = nil, "Default-First-Site-Name" }, nil},
+		"site bad": {func(c *Config) { c.Site = "Berlin.corp" },
+			[]string{`domains[0].site is "Berlin.corp", want the name of a site of Active Directory, such as Default-First-Site-Name`}},
 		"controller http": {func(c *Config) { c.Controllers[1] = "http://dc1" }, []string{`domains[0].controllers[1] is "http://dc1", ` + wantURL}},
 		"controller bare": {func(c *Config) { c.Controllers[0] = "dc1" }, []string{`domains[0].controllers[0] is "dc1", ` + wantURL}},
 		"controller with a password": {func(c *Config) { c.Controllers[0] = "ldaps://u:p@dc1" },

@@ -20,21 +20,89 @@ const maxConnect = 10 * time.Second
 
 var errClosed = errors.New("the directory is closed")
 
-// acquire returns an idle connection, or opens one to the first controller that lets it. Its error is final.
+// maxProbe bounds how long a call that has a connection already waits for a better controller, and maxProbes for how many.
+const (
+	maxProbe  = 2 * time.Second
+	maxProbes = 2
+)
+
+// acquire returns an idle connection, or opens one to the first controller that lets it. When a better controller than that of the idle
+// connections may answer again, it is tried before. The error is final.
 func (d *Directory) acquire(ctx context.Context, tried *trial) (*conn, error) {
-	if c, err := d.takeIdle(tried); c != nil || err != nil {
-		return c, err
+	kept, err := d.takeIdle(tried)
+	if err != nil || kept != nil && !d.mayImprove(kept.controller) {
+		return kept, err
 	}
-	select {
-	case d.opening <- struct{}{}:
-		defer func() { <-d.opening }()
-	case <-ctx.Done():
-		return nil, canceled(ctx, "connect to "+d.cfg.Name)
+	if kept != nil {
+		select {
+		case d.opening <- struct{}{}:
+		default:
+			return kept, nil // somebody else is looking
+		}
+	} else {
+		select {
+		case d.opening <- struct{}{}:
+		case <-ctx.Done():
+			return nil, canceled(ctx, "connect to "+d.cfg.Name)
+		}
 	}
-	for _, controller := range d.candidates(tried) {
-		c, err := d.open(ctx, controller)
+	defer func() { <-d.opening }()
+	return d.connect(ctx, tried, kept)
+}
+
+// connect opens a connection to the first controller that lets it, of those that DNS names now. With a kept connection it looks for a better one
+// only: the kept one is returned when there is none, and ended otherwise. The caller holds opening.
+func (d *Directory) connect(ctx context.Context, tried *trial, kept *conn) (_ *conn, err error) {
+	defer func() {
+		if err != nil && kept != nil {
+			kept.quit()
+		}
+	}()
+	for {
+		if err := d.look(ctx); err != nil {
+			return nil, err
+		}
+		c, err := d.openFirst(ctx, tried, kept)
+		switch {
+		case err != nil:
+			return nil, err
+		case c == nil && !d.lookAgain():
+			return nil, tried.err(d.cfg.Name)
+		case c == nil:
+			continue
+		case c == kept:
+			return c, nil
+		}
+		if kept != nil {
+			kept.quit()
+		}
+		kept = c
+		moved, err := d.learnSite(ctx, c)
+		switch {
+		case isLost(err):
+			c.drop()
+			d.fail(tried, c.controller, err)
+			kept = nil
+		case err != nil:
+			return nil, err
+		case !moved:
+			return c, nil
+		}
+	}
+}
+
+// openFirst opens a connection to the first candidate that lets it; nil when none does. With a kept connection the candidates are a few better
+// controllers, which have little time, and the kept one is returned when none of them lets it.
+func (d *Directory) openFirst(ctx context.Context, tried *trial, kept *conn) (*conn, error) {
+	list, open := d.candidates(tried), d.open
+	if kept != nil {
+		list, open = d.better(tried, kept.controller), d.probe
+		list = list[:min(len(list), maxProbes)]
+	}
+	for _, controller := range list {
+		c, err := open(ctx, controller)
 		if err == nil {
-			d.unrest(controller)
+			d.inUse(controller)
 			d.logFailures(tried)
 			return c, nil
 		}
@@ -46,7 +114,21 @@ func (d *Directory) acquire(ctx context.Context, tried *trial) (*conn, error) {
 		}
 		d.fail(tried, controller, err)
 	}
-	return nil, tried.err(d.cfg.Name)
+	if kept != nil {
+		d.logFailures(tried)
+	}
+	return kept, nil
+}
+
+// probe is open with little time.
+func (d *Directory) probe(ctx context.Context, controller *controller) (*conn, error) {
+	within, cancel := context.WithTimeout(ctx, maxProbe)
+	defer cancel()
+	c, err := d.open(within, controller)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = &lostError{photopush.Offline, fmt.Errorf("no answer within %s", maxProbe)}
+	}
+	return c, err
 }
 
 // fail notes that a controller could not be used.
@@ -69,23 +151,32 @@ func (d *Directory) takeIdle(tried *trial) (*conn, error) {
 	if d.closed {
 		return nil, errClosed
 	}
-	for len(d.idle) > 0 {
-		c := d.idle[len(d.idle)-1]
-		d.idle = slices.Delete(d.idle, len(d.idle)-1, len(d.idle))
-		if c.ldap.IsClosing() || tried.has(c.controller) {
+	d.idle = slices.DeleteFunc(d.idle, func(c *conn) bool {
+		gone := c.ldap.IsClosing() || tried.has(c.controller)
+		if gone {
 			c.drop()
-			continue
 		}
-		c.reused = true
-		return c, nil
+		return gone
+	})
+	if len(d.idle) == 0 {
+		return nil, nil
 	}
-	return nil, nil
+	best := 0
+	for i, c := range d.idle {
+		if c.controller.preference() <= d.idle[best].controller.preference() {
+			best = i // the last one of the best ones was used last
+		}
+	}
+	c := d.idle[best]
+	d.idle = slices.Delete(d.idle, best, best+1)
+	c.reused = true
+	return c, nil
 }
 
-// release keeps the connection for the next call when its last request ended regularly.
+// release keeps the connection for the next call when its last request ended regularly, and no better controller is in use meanwhile.
 func (d *Directory) release(c *conn) {
 	d.mu.Lock()
-	keep := c.clean && !c.ldap.IsClosing() && !d.closed && len(d.idle) < maxIdle
+	keep := c.clean && !c.ldap.IsClosing() && !d.closed && len(d.idle) < maxIdle && c.controller.preference() <= d.current.preference()
 	if keep {
 		d.idle = append(d.idle, c)
 	}

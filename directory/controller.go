@@ -12,19 +12,20 @@ import (
 	"github.com/photopush/photopush"
 )
 
-// restAfterFault is how long a controller that failed is tried after the others only.
-const restAfterFault = time.Minute
-
-// A controller is one domain controller of the configuration.
+// A controller is one domain controller, named by the configuration or by DNS. What is not fixed is guarded by Directory.mu.
 type controller struct {
-	url     string // as an administrator would write it, for errors and logs
-	host    string // what its certificate must name
-	addr    string // host:port
-	tls     bool   // from the first byte; else it is started
-	resting time.Time
+	url  string // as an administrator would write it, for errors and logs
+	host string // what its certificate must name
+	addr string // host:port
+	tls  bool   // from the first byte; else it is started
+
+	tier     int       // the smaller the better; those of one tier are alike
+	retired  bool      // DNS does not name it any more
+	failures int       // in a row
+	resting  time.Time // until then it is tried after the others only
 }
 
-func newController(u *url.URL) *controller {
+func newController(u *url.URL, tier int) *controller {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme]
@@ -34,37 +35,8 @@ func newController(u *url.URL) *controller {
 		host: strings.TrimSuffix(u.Hostname(), "."),
 		addr: net.JoinHostPort(u.Hostname(), port),
 		tls:  u.Scheme == "ldaps",
+		tier: tier,
 	}
-}
-
-// candidates lists the controllers not yet tried, those that failed lately last.
-func (d *Directory) candidates(tried *trial) []*controller {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := d.now()
-	var fit, resting []*controller
-	for _, c := range d.controllers {
-		switch {
-		case tried.has(c):
-		case now.Before(c.resting):
-			resting = append(resting, c)
-		default:
-			fit = append(fit, c)
-		}
-	}
-	return append(fit, resting...)
-}
-
-func (d *Directory) rest(c *controller) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	c.resting = d.now().Add(restAfterFault)
-}
-
-func (d *Directory) unrest(c *controller) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	c.resting = time.Time{}
 }
 
 // A trial remembers which controllers failed within one call, and why.

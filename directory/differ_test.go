@@ -158,7 +158,7 @@ func dialLDAP(t *testing.T, cfg Config, url string) *ldap.Conn {
 	must(t, err)
 	u, err := parseController(url)
 	must(t, err)
-	to := newController(u)
+	to := newController(u, 0)
 	raw, err := cfg.Resolver().DialContext(t.Context(), "tcp", to.addr)
 	must(t, err)
 	c := ldap.NewConn(tls.Client(raw, &tls.Config{RootCAs: pool, ServerName: to.host}), true)

@@ -17,7 +17,7 @@ import (
 // Options are what a Directory takes from its surroundings; the zero value is usable.
 type Options struct {
 	Logger      *slog.Logger                                                         // nil: nothing is logged
-	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // nil: through the Resolver of the Config
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // to host:port; nil: through the Resolver of the Config
 	Now         func() time.Time                                                     // nil: time.Now
 
 	PhotoAttributes []string // which attributes hold photos, in this order; nil: jpegPhoto and thumbnailPhoto
@@ -35,6 +35,8 @@ type Directory struct {
 	devices scope
 	photo   []string // attributes
 
+	finder *finder // nil when the configuration names the controllers
+
 	lookups chan struct{} // a slot for each search that may run beside the reads of everything
 	opening chan struct{} // held while connecting: a credential is proven once before it is used twice
 	siting  chan struct{} // held while sites are read: who comes meanwhile waits for them
@@ -42,8 +44,10 @@ type Directory struct {
 	mu          sync.Mutex
 	closed      bool
 	idle        []*conn
-	controllers []*controller
-	netbios     string // NetBIOS name of the domain, once it was read
+	controllers []*controller // by preference
+	current     *controller   // to which the last connection was opened
+	lookAt      time.Time     // when DNS is asked again
+	netbios     string        // NetBIOS name of the domain, once it was read
 	sites       Sites
 	sitesUntil  time.Time // when they are read again
 }
@@ -92,12 +96,15 @@ func New(cfg Config, opts Options) (*Directory, error) {
 	if d.photo == nil {
 		d.photo = photoAttributes
 	}
-	for _, s := range cfg.Controllers {
+	for i, s := range cfg.Controllers {
 		u, err := parseController(s)
 		if err != nil {
 			return nil, err
 		}
-		d.controllers = append(d.controllers, newController(u))
+		d.controllers = append(d.controllers, newController(u, i))
+	}
+	if len(cfg.Controllers) == 0 {
+		d.finder = newFinder(cfg, d.log)
 	}
 	return d, nil
 }

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
@@ -53,14 +55,22 @@ func newCompany(t testing.TB, controllers int) *company {
 	must(t, err)
 	must(t, domain.AddOU(staff))
 	must(t, domain.AddOU(machines))
-	for i := range controllers {
-		host := "dc" + string(rune('1'+i)) + ".corp.example"
-		dc, err := domain.Serve(simad.ControllerOptions{Host: host, Certificate: c.ca.issue(t, host)})
-		must(t, err)
-		t.Cleanup(func() { dc.Close() })
-		c.dcs = append(c.dcs, dc)
+	for range controllers {
+		c.serve(t, simad.ControllerOptions{})
 	}
 	return c
+}
+
+// serve adds a controller, the next of dc1, dc2, ….
+func (c *company) serve(t testing.TB, opts simad.ControllerOptions) *simad.Controller {
+	t.Helper()
+	opts.Host = fmt.Sprintf("dc%d.corp.example", len(c.dcs)+1)
+	opts.Certificate = c.ca.issue(t, opts.Host)
+	dc, err := c.Serve(opts)
+	must(t, err)
+	t.Cleanup(func() { dc.Close() })
+	c.dcs = append(c.dcs, dc)
+	return dc
 }
 
 func (c *company) setPassword(t testing.TB, password string) {
@@ -86,6 +96,23 @@ func (c *company) config() Config {
 		cfg.DNSServers = append(cfg.DNSServers, dc.DNSAddr())
 	}
 	return cfg
+}
+
+// unlisted is a configuration that names no controllers, and a dialler that finds those that DNS names at the ports that they have here in
+// place of 636 and 389. It fails for what is no controller of the company.
+func (c *company) unlisted() (Config, func(context.Context, string, string) (net.Conn, error)) {
+	cfg := c.config()
+	cfg.Controllers = nil
+	return cfg, func(ctx context.Context, network, address string) (net.Conn, error) {
+		for _, dc := range c.dcs {
+			for port, real := range map[string]string{":636": dc.LDAPSAddr(), ":389": dc.LDAPAddr()} {
+				if address == dc.Host()+port {
+					return new(net.Dialer).DialContext(ctx, network, real)
+				}
+			}
+		}
+		return nil, fmt.Errorf("%s is no controller of the company", address)
+	}
 }
 
 // open makes a Directory that is closed at the end of the test.

@@ -35,6 +35,9 @@ func (d *Directory) use(ctx context.Context, f func(*conn) error) error {
 		}
 		err = f(c)
 		if !isLost(err) {
+			if ctx.Err() == nil {
+				d.healthy(c.controller)
+			}
 			d.release(c)
 			return err
 		}
