@@ -109,6 +109,13 @@ func (p *Pattern) Attributes() []string {
 // Key is what a person's files are found by: those with the same FileKey are his. value returns an attribute of the person, by its name as the pattern
 // writes it; ok is false where he lacks one.
 func (p *Pattern) Key(value func(attribute string) string) (key string, ok bool) {
+	name, ok := p.Name(value)
+	return Fold(name), ok
+}
+
+// Name is the name of a person's file as the pattern writes it, without an extension; ok is false where he lacks an attribute. It may hold what no file's name
+// may.
+func (p *Pattern) Name(value func(attribute string) string) (name string, ok bool) {
 	var b strings.Builder
 	for _, part := range p.parts {
 		text := part.literal
@@ -121,7 +128,7 @@ func (p *Pattern) Key(value func(attribute string) string) (key string, ok bool)
 			return "", false
 		}
 	}
-	return Fold(b.String()), true
+	return b.String(), true
 }
 
 // FileKey is what the file of that name is found by; ok is false where the pattern wants another extension. The name has no folder. Where every extension is let in

@@ -55,7 +55,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a newer schema", func(t *testing.T, path string) {
 			openAt(t, path, store.Options{})
 			execSQL(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (4711, 1)")
-		}, "its schema is version 4711 and this photopush knows up to 3: a newer photopush has used it, run that one"},
+		}, "its schema is version 4711 and this photopush knows up to 4: a newer photopush has used it, run that one"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "in", "p.db")

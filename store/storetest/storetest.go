@@ -76,6 +76,8 @@ func Run(t *testing.T, database Database) {
 		{"credential: permit ends", permitEnds},
 		{"credential: stop and clear", stopAndClear},
 		{"credential: a corrected secret is tried again", retryRejected},
+		{"imports", imports},
+		{"imports run one at a time", importsOneAtATime},
 		{"cancelled", cancelled},
 	} {
 		t.Run(test.name, func(t *testing.T) {
