@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -110,4 +113,47 @@ func TestServersAreLeftAloneUnlessIncluded(t *testing.T) {
 	if n := w.Machine.Counters().Writes(); n != 0 {
 		t.Errorf("%d writes on a server that is not included", n)
 	}
+}
+
+// TestSitesOfWorkstations: with a limit for each site, the site of a workstation follows from its address.
+func TestSitesOfWorkstations(t *testing.T) {
+	c := newCompany(t, lab.Options{Users: 4, Workstations: 4, Plain: true})
+	ip, ok := addressOf(c, 1)
+	if !ok {
+		t.Fatal("a workstation has no address")
+	}
+	for site, subnet := range map[string]netip.Prefix{"Hub": netip.PrefixFrom(ip, 8).Masked(), "Branch": netip.PrefixFrom(ip, 32)} {
+		if err := c.Domain.AddSite(site, subnet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sites := func() map[string]int {
+		count := map[string]int{}
+		for _, s := range statuses(t, openStore(t, c)) {
+			if s.Workstation != nil && s.User != nil {
+				count[s.Workstation.Site]++
+			}
+		}
+		return count
+	}
+	must(t, c, "sync")
+	if got := sites(); got[""] == 0 || len(got) != 1 {
+		t.Errorf("without a limit the sites are %v", got)
+	}
+	configured, err := os.ReadFile(c.ConfigFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(c.ConfigFile, bytes.Replace(configured, []byte("  visits: 16\n"), []byte("  visits: 16\n  visits_per_site: 2\n"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, c, "sync", "--verify")
+	if got := sites(); got["Branch"] == 0 || got["Hub"] == 0 || got[""] != 0 {
+		t.Errorf("the sites are %v", got)
+	}
+}
+
+func addressOf(c *lab.Company, i int) (netip.Addr, bool) {
+	addr, err := netip.ParseAddrPort(c.Workstations[i].Server.Addr())
+	return addr.Addr(), err == nil
 }

@@ -113,12 +113,24 @@ func (p *parts) domain(a *app, c *config.Domain) (*jobs.Domain, error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, client.Close)
+	var site func(context.Context, photopush.Workstation) string
+	if p.config.Jobs.VisitsPerSite > 0 {
+		finder := &siteFinder{resolver, func(ctx context.Context) (sites directory.Sites, err error) {
+			err = p.jobs.Read(ctx, c.Name, func() (err error) {
+				sites, err = dir.Sites(ctx)
+				return err
+			})
+			return sites, err
+		}, a.Log}
+		site = finder.site
+	}
 	return &jobs.Domain{
 		Name:           c.Name,
 		Directory:      dir,
 		DirectoryLogon: jobs.Logon{Account: c.BindUser, Mechanism: "ldap-simple", Secret: c.Secret()},
 		Remote:         remote{client},
 		RemoteLogon:    jobs.Logon{Account: c.WinRM.Account(), Mechanism: c.WinRM.Auth, Secret: c.WinRM.Secret()},
+		Site:           site,
 	}, nil
 }
 
