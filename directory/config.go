@@ -26,6 +26,7 @@ type Config struct {
 	Writer       Account          `yaml:"writer" help:"The account that photopush import writes photos with, another one than the account that reads: its keys mean the same as above. Without it nothing is written to the directory."`
 	Users        UserScope        `yaml:"users"`
 	Workstations WorkstationScope `yaml:"workstations"`
+	Changes      string           `yaml:"changes" default:"auto" help:"How a pass finds what has changed since the last one: dirsync, which any account may use and every controller understands; usn, by the numbers that each controller counts its changes with; full, which reads everything each time; or auto, the best of them that works."`
 	PageSize     int              `yaml:"page_size" default:"500" help:"Objects asked for at once, 1 to 1000."`
 	Timeout      time.Duration    `yaml:"timeout" default:"30s" help:"Longest wait for the next answer of a controller, 1s to 10m."`
 	MaxPhotoSize photopush.Bytes  `yaml:"max_photo_size" default:"5 MiB" help:"Largest photo that is read from the directory, 1 KiB to 16 MiB; a longer one is cut, and counts as broken."`
@@ -78,6 +79,11 @@ func (c *Config) Validate(path string) error {
 	root := domainDN(c.Name)
 	validateScope(v, "users", c.Users.Bases, c.Users.Filter, root)
 	validateScope(v, "workstations", c.Workstations.Bases, c.Workstations.Filter, root)
+	switch c.Changes {
+	case methodAuto, methodDirSync, methodUSN, methodFull:
+	default:
+		v.add("changes is %q, want auto, dirsync, usn or full", c.Changes)
+	}
 	if c.PageSize < 1 || c.PageSize > 1000 {
 		v.add("page_size is %d, want 1 to 1000", c.PageSize)
 	}

@@ -34,6 +34,7 @@ type Directory struct {
 	people  scope
 	devices scope
 	photo   []string // attributes
+	watched interest
 
 	finder *finder // nil when the configuration names the controllers
 
@@ -50,6 +51,8 @@ type Directory struct {
 	netbios     string        // NetBIOS name of the domain, once it was read
 	sites       Sites
 	sitesUntil  time.Time // when they are read again
+	episode     episode
+	deletions   bool // it was looked for whether they can be seen
 }
 
 // Idle connections that are kept, and lookups that run at once.
@@ -96,6 +99,7 @@ func New(cfg Config, opts Options) (*Directory, error) {
 	if d.photo == nil {
 		d.photo = photoAttributes
 	}
+	d.watched = newInterest(cfg, d.people, d.devices, d.photo)
 	for i, s := range cfg.Controllers {
 		u, err := parseController(s)
 		if err != nil {

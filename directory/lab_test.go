@@ -84,6 +84,7 @@ func (c *company) config() Config {
 		Name:         "corp.example",
 		CAFile:       c.caFile,
 		Encryption:   "ldaps",
+		Changes:      "auto",
 		Account:      Account{BindUser: reader, PasswordFile: c.password},
 		Users:        UserScope{Bases: []string{staff}},
 		Workstations: WorkstationScope{Bases: []string{machines}},

@@ -68,7 +68,10 @@ var errStopped = errors.New("stopped by the caller")
 func (d *Directory) readAll(ctx context.Context, q query, deliver func(*ldap.Entry, rawGUID) error) error {
 	r := &reading{d: d, query: q, deliver: deliver, seen: map[rawGUID]struct{}{}}
 	for _, b := range q.scope.bases {
-		err := d.use(ctx, func(c *conn) error { return r.base(ctx, c, b) })
+		err := d.use(ctx, func(c *conn) error {
+			d.readFrom(c.controller)
+			return r.base(ctx, c, b)
+		})
 		switch {
 		case errors.Is(err, errStopped):
 			return r.stopped
@@ -215,6 +218,23 @@ func identify(b base, e *ldap.Entry) (rawGUID, error) {
 
 // page reads one page and returns the cookie of the next; none after the last.
 func (c *conn) page(ctx context.Context, request *ldap.SearchRequest, entry func(*ldap.Entry) error, referral func()) (cookie []byte, err error) {
+	controls, err := c.stream(ctx, request, entry, referral)
+	if err != nil {
+		return nil, err
+	}
+	// Without this control the end of the page is not the server's word: SearchAsync ends without an error, too, when the connection
+	// was closed before it started, and when it gives up.
+	paging, ok := ldap.FindControl(controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
+	if !ok {
+		c.clean = false
+		return nil, &lostError{photopush.Offline, errors.New("the page has no end: its paging control is missing")}
+	}
+	return paging.Cookie, nil
+}
+
+// stream runs one search, hands over what it finds as it arrives, and returns the controls that came last. That they are there is the caller's to
+// check: it tells that the search has come to its end.
+func (c *conn) stream(ctx context.Context, request *ldap.SearchRequest, entry func(*ldap.Entry) error, referral func()) (last []ldap.Control, err error) {
 	c.clean = false
 	inner, cancel := context.WithCancel(ctx)
 	response := c.ldap.SearchAsync(inner, request, 0)
@@ -223,7 +243,6 @@ func (c *conn) page(ctx context.Context, request *ldap.SearchRequest, entry func
 		cancel()
 		drain(response)
 	}()
-	var paging *ldap.ControlPaging
 	for {
 		w.resume()
 		more := response.Next()
@@ -238,20 +257,15 @@ func (c *conn) page(ctx context.Context, request *ldap.SearchRequest, entry func
 		} else if response.Referral() != "" {
 			referral()
 		}
-		if p, ok := ldap.FindControl(response.Controls(), ldap.ControlTypePaging).(*ldap.ControlPaging); ok {
-			paging = p
+		if controls := response.Controls(); len(controls) > 0 {
+			last = controls
 		}
 	}
 	if err := w.end(response.Err()); err != nil {
 		return nil, err
 	}
-	// Without this control the end of the page is not the server's word: SearchAsync ends without an error, too, when the connection
-	// was closed before it started, and when it gives up.
-	if paging == nil {
-		return nil, &lostError{photopush.Offline, errors.New("the page has no end: its paging control is missing")}
-	}
-	c.clean = true
-	return paging.Cookie, nil
+	c.clean = len(last) > 0
+	return last, nil
 }
 
 // drain waits until a search that was cancelled has left nothing behind.

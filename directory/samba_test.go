@@ -26,6 +26,7 @@ func sambaConfig(d *sambalab.Domain, url string) Config {
 		Controllers:  []string{url},
 		CAFile:       d.CAFile,
 		Encryption:   "ldaps",
+		Changes:      "auto",
 		Account:      Account{BindUser: sambalab.ReadUser, PasswordFile: d.PasswordFile},
 		Users:        UserScope{Bases: []string{sambalab.StaffOU}},
 		Workstations: WorkstationScope{Bases: []string{sambalab.WorkstationsOU}},

@@ -242,6 +242,19 @@ func renamed(moved map[string]string, value []byte) (to string, hit bool) {
 	return to, hit
 }
 
+// Accounts lists the users and computers, or those that were deleted, in the order in which they were added.
+func (d *Domain) Accounts(deleted bool) []Object {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var all []Object
+	for _, o := range d.order {
+		if p := o.public(); p.Account != "" && p.SID != "" && o.deleted == deleted {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
 // Rights are what an account may beyond reading and what Grant lets it write.
 type Rights struct {
 	SeeDeleted bool // list and read Deleted Objects

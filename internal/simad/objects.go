@@ -96,13 +96,14 @@ func (a attributes) clone() attributes {
 
 // An Object names what was added.
 type Object struct {
-	DN   string
-	GUID string // with dashes, lower case
-	SID  string // empty for what has none
+	DN      string
+	GUID    string // with dashes, lower case
+	SID     string // empty for what has none
+	Account string // sAMAccountName; empty likewise
 }
 
 func (o *object) public() Object {
-	p := Object{DN: o.name.String(), GUID: o.guid().String()}
+	p := Object{DN: o.name.String(), GUID: o.guid().String(), Account: string(o.attrs.first("sAMAccountName"))}
 	if sid := o.attrs.first("objectSid"); len(sid) >= 8 {
 		p.SID = sidString(sid)
 	}
