@@ -170,10 +170,30 @@ func checkBase(s, root string) error {
 		return fmt.Errorf("want a distinguished name, such as OU=Staff,%s", root)
 	}
 	domain, err := ldap.ParseDN(root)
-	if err == nil && !domain.EqualFold(dn) && !domain.AncestorOfFold(dn) {
-		return fmt.Errorf("want a distinguished name within %s", root)
+	if err != nil {
+		return nil // the name of the domain is the fault
 	}
-	return nil
+	switch other := domainOf(dn); {
+	case strings.EqualFold(other, domainOf(domain)):
+		return nil
+	case other == "":
+		return fmt.Errorf("want a distinguished name within %s", root)
+	default:
+		return fmt.Errorf("want a distinguished name within %s: this one belongs to the section of the domain %s", root, other)
+	}
+}
+
+// domainOf is the DNS name of the domain that an object lies in, also of one below another by its name: corp.example for OU=Staff,DC=corp,DC=example.
+func domainOf(dn *ldap.DN) string {
+	var labels []string
+	for i := len(dn.RDNs) - 1; i >= 0; i-- {
+		a := dn.RDNs[i].Attributes
+		if len(a) != 1 || !strings.EqualFold(a[0].Type, "DC") {
+			break
+		}
+		labels = append([]string{a[0].Value}, labels...)
+	}
+	return strings.Join(labels, ".")
 }
 
 // domainDN is the distinguished name of a domain: corp.example is DC=corp,DC=example.

@@ -77,7 +77,7 @@ func searchError(err error, op, on string) error {
 			Err: fmt.Errorf("there is no such object, or the account may not see it: correct the base in the configuration: %w", cause)}
 	case ldap.LDAPResultReferral:
 		return &photopush.Error{Reason: photopush.OutOfScope, Op: op, On: on,
-			Err: fmt.Errorf("it lies in another domain: correct the base in the configuration: %w", cause)}
+			Err: fmt.Errorf("it lies in another domain: move the base to a section of that domain in domains[]: %w", cause)}
 	case ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultOperationsError:
 		return &photopush.Error{Reason: photopush.Denied, Op: op, On: on, Err: cause}
 	case ldap.LDAPResultSizeLimitExceeded, ldap.LDAPResultAdminLimitExceeded:

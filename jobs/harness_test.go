@@ -273,7 +273,7 @@ func (d *domain) User(_ context.Context, name string) (photopush.User, []photopu
 		return photopush.User{}, nil, d.fail
 	}
 	for _, p := range d.users {
-		if p.AccountName == name {
+		if p.AccountName == name || p.AccountName+"@"+d.name == name {
 			return p.User, p.has(), nil
 		}
 	}

@@ -99,7 +99,7 @@ func (j *Jobs) readUser(ctx context.Context, name string) (photopush.UserRecord,
 	return record, j.Store.PutUsers(ctx, 0, []photopush.UserRecord{record})
 }
 
-// User finds the user in the first domain that knows him, with his photos as they are now.
+// User finds the user in the domain that knows him, with his photos as they are now.
 func (j *Jobs) User(ctx context.Context, name string) (photopush.User, []photopush.Photo, error) {
 	u, photos, err := j.find(ctx, name)
 	if err != nil {
@@ -113,22 +113,6 @@ func (j *Jobs) User(ctx context.Context, name string) (photopush.User, []photopu
 	record.User = u
 	photos, err = j.WithFiles(ctx, record, photos)
 	return u, photos, err
-}
-
-// find finds the user in the first domain that knows him, with the photos that its directory has of him now.
-func (j *Jobs) find(ctx context.Context, name string) (u photopush.User, photos []photopush.Photo, err error) {
-	var errs []error
-	for _, d := range j.Domains {
-		err := j.asReader(ctx, d, func() (err error) {
-			u, photos, err = d.Directory.User(ctx, name)
-			return err
-		})
-		if err == nil {
-			return u, photos, nil
-		}
-		errs = append(errs, err)
-	}
-	return photopush.User{}, nil, worst(errs, photopush.ErrUnknownUser)
 }
 
 // usable reports secrets that could not be used on the targets, each once.

@@ -68,6 +68,8 @@ func TestPush(t *testing.T) {
 		"policy":             {set: func(_ *company, d *domain) { d.machine(1).SetDefaultTile(true) }, args: "u1001", lines: "WS1001 blocked_policy: leave picture on ws1001.corp.example: the policy UseDefaultTile is set", opens: 1},
 		"off":                {set: func(c *company, _ *domain) { c.open = off }, args: "u1001", lines: "WS1001 offline: try it: no answer", opens: 1},
 		"the other domain":   {args: "u2000", lines: "WS2000 pushed", opens: 1},
+		"two of one name":    {set: func(c *company, _ *domain) { c.domains[1].users[0].AccountName = "u1001" }, args: "u1001", err: "no such user by just that name: u1001 may be u1001@corp.example or u1001@other.example", is: photopush.ErrUnknownUser},
+		"one of the two":     {set: func(c *company, _ *domain) { c.domains[1].users[0].AccountName = "u1001" }, args: "u1001@other.example", lines: "WS2000 pushed", opens: 1},
 		"first domain dead":  {set: func(_ *company, d *domain) { d.fail = because(photopush.Offline, "dead") }, args: "u2000 ws2000", lines: "WS2000 pushed", opens: 1},
 		"dead, and unknown":  {set: func(_ *company, d *domain) { d.fail = because(photopush.Offline, "dead") }, args: "u9", err: "try it: offline: dead"},
 		"dead, so who knows": {set: func(c *company, _ *domain) { c.domains[1].fail = because(photopush.Offline, "dead") }, args: "u1001 ws9", err: "try it: offline: dead"},

@@ -79,30 +79,3 @@ func living(records []photopush.WorkstationRecord) []photopush.WorkstationRecord
 	}
 	return records
 }
-
-// readWorkstation finds the workstation in the first directory that knows it, and stores it.
-func (j *Jobs) readWorkstation(ctx context.Context, name string) (w photopush.Workstation, err error) {
-	var errs []error
-	for _, d := range j.Domains {
-		err := j.asReader(ctx, d, func() (err error) {
-			if w, err = d.Directory.Workstation(ctx, name); err != nil {
-				return err
-			}
-			return j.Store.PutWorkstations(ctx, 0, []photopush.Workstation{w})
-		})
-		if err == nil {
-			return w, nil
-		}
-		errs = append(errs, err)
-	}
-	return photopush.Workstation{}, worst(errs, photopush.ErrUnknownWorkstation)
-}
-
-// worst is the error that says most: that nobody has the name counts only when every domain says so.
-func worst(errs []error, unknown error) error {
-	other := slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return errors.Is(err, unknown) })
-	if len(other) > 0 {
-		return errors.Join(other...)
-	}
-	return errs[0]
-}
