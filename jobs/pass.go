@@ -45,6 +45,10 @@ func (j *Jobs) Pass(ctx context.Context, r PassRequest) error {
 	return errors.Join(incomplete, j.visitDue(ctx))
 }
 
+// ReadDirectory reads every domain, and the names of photos in files, as a pass does, and visits nobody. read is the number of domains that could be read; an error
+// names what kept it from being complete.
+func (j *Jobs) ReadDirectory(ctx context.Context) (read int, err error) { return j.readAll(ctx) }
+
 // A Tally counts what a pass or a push did.
 type Tally struct {
 	Visited    int                      // workstations that answered

@@ -64,6 +64,8 @@ func (r *Report) notes() (lines []string) {
 	}
 	s := r.Summary
 	add(s.Overwritten, "Others have replaced %s of ours: photopush stale --all tells whose, how often and by what.", count(s.Overwritten, "picture"))
+	add(s.LowResolution, "The photo of %s has fewer than %d px a side, and looks blurred at sign-in: photopush photos --low lists whose.", count(s.LowResolution, "user"),
+		photopush.LowResolution)
 	add(s.OpenKeys, "The key is open on %s: photopush repair-acl --all --dry-run tells who may write there, and what would close it.", count(s.OpenKeys, "workstation"))
 	add(s.Unclear, "Nobody can tell who may write the key on %s: photopush stale --format json has the permissions.", count(s.Unclear, "workstation"))
 	far := 0

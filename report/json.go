@@ -32,6 +32,11 @@ type jsonRow struct {
 	LastSuccess *string          `json:"last_success"`
 	NextTry     *string          `json:"next_try"`
 
+	PhotoSource   string `json:"photo_source"`
+	PhotoWidth    int    `json:"photo_width"`
+	PhotoHeight   int    `json:"photo_height"`
+	LowResolution bool   `json:"low_resolution"`
+
 	Overwritten   int     `json:"overwritten"`
 	OverwrittenAt *string `json:"overwritten_at"`
 	Path          string  `json:"path"`
@@ -72,6 +77,8 @@ type jsonSummary struct {
 	OpenKeys     int           `json:"open_keys"`
 	Unclear      int           `json:"unclear_keys"`
 	Elsewhere    int           `json:"elsewhere"`
+
+	LowResolution int `json:"low_resolution"`
 }
 
 // JSON writes one object: generated, rows, findings, elsewhere, summary. Every key is always there; a time is RFC 3339 in UTC, null where it has not happened.
@@ -81,6 +88,7 @@ func (r *Report) JSON(w io.Writer) error {
 	for i, row := range r.Rows {
 		out.Rows[i] = jsonRow{row.Workstation, row.OS, row.OU, row.User, row.DisplayName, row.SID, row.State, stampOrNil(row.Since), row.Reason,
 			row.Detail, stampOrNil(row.LastSeen), stampOrNil(row.LastContact), stampOrNil(row.LastSuccess), stampOrNil(row.NextTry),
+			row.PhotoSource, row.PhotoWidth, row.PhotoHeight, row.LowResolution,
 			row.Overwritten, stampOrNil(row.OverwrittenAt), row.Path, stampOrNil(row.PathChanged), stampOrNil(row.Held), stampOrNil(row.RemovedAt)}
 	}
 	for i, f := range r.Findings {

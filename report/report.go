@@ -53,6 +53,11 @@ type Row struct {
 	LastSuccess time.Time        // a visit to it ended well
 	NextTry     time.Time        // when the workstation is visited next
 
+	PhotoSource   string // of his photo that is used: jpegPhoto, thumbnailPhoto, or file; empty without one
+	PhotoWidth    int    // px of the upright photo
+	PhotoHeight   int
+	LowResolution bool // its short side is below photopush.LowResolution
+
 	Overwritten   int       // how often somebody else has replaced a picture of ours
 	OverwrittenAt time.Time // when that was seen last
 	Path          string    // the file that was in its place then
@@ -71,6 +76,8 @@ type Summary struct {
 	OpenKeys     int           // workstations on which users may write keys of account pictures
 	Unclear      int           // workstations on which nobody can tell whether they may
 	Elsewhere    int           // workstations with values that point elsewhere
+
+	LowResolution int // users with a workstation whose photo is of low resolution
 }
 
 // Make judges the material, and keeps the rows to be shown.
@@ -89,6 +96,9 @@ func Make(m Material, o Options) (*Report, error) {
 		if s.Workstation != nil {
 			workstations[s.Workstation.ID] = true
 			if row.SID != "" {
+				if row.LowResolution && !users[row.SID] {
+					r.Summary.LowResolution++
+				}
 				users[row.SID] = true
 				r.Summary.Pairs++
 			}
@@ -128,6 +138,7 @@ func makeRow(s photopush.Status, now time.Time) Row {
 	row.Detail = clean(row.Detail)
 	if u := s.User; u != nil {
 		row.SID, row.User, row.DisplayName = u.SID, clean(u.AccountName), clean(u.DisplayName)
+		row.PhotoSource, row.PhotoWidth, row.PhotoHeight, row.LowResolution = clean(u.Photo.Source), u.Photo.Width, u.Photo.Height, u.Photo.Low()
 	}
 	row.User = cmp.Or(row.User, string(row.SID))
 	if w := s.Workstation; w != nil {

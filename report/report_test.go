@@ -38,7 +38,14 @@ func workstation(name string, change func(*photopush.WorkstationRecord)) *photop
 }
 
 func user(account, display string) *photopush.UserRecord {
-	return &photopush.UserRecord{User: photopush.User{SID: sid(account), AccountName: account, DisplayName: display, Enabled: true}, Digest: "new"}
+	return &photopush.UserRecord{User: photopush.User{SID: sid(account), AccountName: account, DisplayName: display, Enabled: true}, Digest: "new",
+		Photo: photopush.PhotoFacts{Source: "jpegPhoto", Format: "JPEG", Width: 648, Height: 648, Bytes: 60_000}}
+}
+
+// low gives a user a photo of low resolution.
+func low(u *photopush.UserRecord) *photopush.UserRecord {
+	u.Photo = photopush.PhotoFacts{Source: "thumbnailPhoto", Format: "PNG", Width: 96, Height: 128, Bytes: 4_000}
+	return u
 }
 
 func sid(account string) photopush.SID {
@@ -76,22 +83,23 @@ func material() []photopush.Status {
 	quota := workstation("ws-08", func(w *photopush.WorkstationRecord) { w.Reason = photopush.Quota })
 	evil := user("u1010", "=cmd|'/c calc'!A1\x1b[31m\u202e")
 	none, bad := user("u1006", "Fay No"), user("u1007", "Gil Bad")
+	none.Photo, bad.Photo = photopush.PhotoFacts{}, photopush.PhotoFacts{}
 	none.Digest, none.PhotoReason = "", photopush.NoPhoto
 	bad.Digest, bad.PhotoReason, bad.PhotoDetail = "", photopush.BadPhoto, "jpegPhoto: not a JPEG"
 	return []photopush.Status{
-		{Workstation: on, User: user("u1001", "Ada Lovelace"), Pair: pair("u1001", "new", "new", time.Time{}), LastSeen: ago(day)},
+		{Workstation: on, User: low(user("u1001", "Ada Lovelace")), Pair: pair("u1001", "new", "new", time.Time{}), LastSeen: ago(day)},
 		{Workstation: on, User: user("u1002", "Ben"), Pair: pair("u1002", "new", "old", ago(5*time.Minute)), LastSeen: ago(day)},
-		{Workstation: on, User: user("u1003", "Cy"), Pair: pair("u1003", "new", "", ago(10*time.Second))},
+		{Workstation: on, User: low(user("u1003", "Cy")), Pair: pair("u1003", "new", "", ago(10*time.Second))},
 		{Workstation: on, User: none, Pair: because(pair("u1006", photopush.Leave, "", time.Time{}), photopush.NoPhoto, "")},
 		{Workstation: on, User: bad, Pair: because(pair("u1007", photopush.Leave, "", time.Time{}), photopush.BadPhoto, "jpegPhoto: not a JPEG")},
 		{Workstation: on, Pair: because(pair("u1099", photopush.Leave, "", time.Time{}), photopush.OutOfScope, "the directory has no such user in scope")},
-		{Workstation: off, User: user("u1001", "Ada Lovelace"), Pair: pair("u1001", "new", "old", ago(3*day))},
+		{Workstation: off, User: low(user("u1001", "Ada Lovelace")), Pair: pair("u1001", "new", "old", ago(3*day))},
 		{Workstation: denied, User: user("u1004", "Dee, née \"Doe\""), Pair: pair("u1004", "new", "", ago(30*day))},
 		{Workstation: policy, User: user("u1005", ""), Pair: because(pair("u1005", photopush.Leave, "", time.Time{}), photopush.BlockedPolicy, "the policy UseDefaultTile is set")},
 		{Workstation: leased, User: evil, Pair: pair("u1010", "new", "old", ago(47*time.Hour))},
 		{Workstation: never},
 		{Workstation: disabled},
-		{Workstation: quota, User: user("u1001", "Ada Lovelace"), Pair: because(pair("u1001", "new", "", ago(13*day)), photopush.UnsafePath, `C:\Program Files\photopush is a link`)},
+		{Workstation: quota, User: low(user("u1001", "Ada Lovelace")), Pair: because(pair("u1001", "new", "", ago(13*day)), photopush.UnsafePath, `C:\Program Files\photopush is a link`)},
 		{User: user("u1011", "Nobody's")},
 		{User: bad},
 		{User: none},
@@ -264,7 +272,9 @@ func TestTextFits(t *testing.T) {
 }
 
 func TestNothingToReport(t *testing.T) {
-	r, err := Make(Material{Statuses: each(material()[:1])}, Options{Now: now})
+	fine := material()[:1]
+	fine[0].User = user("u1001", "Ada Lovelace")
+	r, err := Make(Material{Statuses: each(fine)}, Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,20 +29,21 @@ type column struct {
 }
 
 // expendable are the columns up to this drop: they go before others are wrapped to their least.
-const expendable = 5
+const expendable = 6
 
 var columns = []column{
 	{"Workstation", func(r Row, _ time.Time) string { return r.Workstation }, 0, 0},
-	{"OS", func(r Row, _ time.Time) string { return r.OS }, 22, 2},
-	{"OU", func(r Row, _ time.Time) string { return path(r.OU) }, 14, 3},
+	{"OS", func(r Row, _ time.Time) string { return r.OS }, 22, 3},
+	{"OU", func(r Row, _ time.Time) string { return path(r.OU) }, 14, 4},
 	{"User", func(r Row, _ time.Time) string { return person(r) }, 20, 0},
 	{"State", func(r Row, _ time.Time) string { return string(r.State) }, 11, 0},
-	{"Since", func(r Row, now time.Time) string { return relative(r.Since, now) }, 0, 7},
+	{"Since", func(r Row, now time.Time) string { return relative(r.Since, now) }, 0, 8},
 	{"Why", func(r Row, _ time.Time) string { return why(r) }, 20, 0},
-	{"Overwritten", func(r Row, now time.Time) string { return overwritten(r, now) }, 11, 5},
-	{"Last contact", func(r Row, now time.Time) string { return relative(r.LastContact, now) }, 0, 4},
+	{"Photo", func(r Row, _ time.Time) string { return lowPhoto(r) }, 0, 2},
+	{"Overwritten", func(r Row, now time.Time) string { return overwritten(r, now) }, 11, 6},
+	{"Last contact", func(r Row, now time.Time) string { return relative(r.LastContact, now) }, 0, 5},
 	{"Last success", func(r Row, now time.Time) string { return relative(r.LastSuccess, now) }, 0, 1},
-	{"Next try", func(r Row, now time.Time) string { return relative(r.NextTry, now) }, 0, 6},
+	{"Next try", func(r Row, now time.Time) string { return relative(r.NextTry, now) }, 0, 7},
 }
 
 // Text writes a table for people, what the reasons mean, what else was found, and the summary. The table is at most width columns wide where that can be: cells are wrapped, and the
@@ -196,6 +197,14 @@ func why(r Row) string {
 	return string(r.Reason) + ": " + r.Detail
 }
 
+// lowPhoto is 96×96 low, and empty for a photo that is large enough.
+func lowPhoto(r Row) string {
+	if !r.LowResolution {
+		return ""
+	}
+	return fmt.Sprintf("%d×%d low", r.PhotoWidth, r.PhotoHeight)
+}
+
 // overwritten is how often, and when that was seen last: 3 times, 2 h ago.
 func overwritten(r Row, now time.Time) string {
 	switch r.Overwritten {
@@ -265,7 +274,7 @@ func relative(t, now time.Time) string {
 	return amount + " ago"
 }
 
-// String is one line: 150 pairs of 60 users on 50 workstations: 140 in step, 6 offline, 4 no photo.
+// String is one line: 150 pairs of 60 users on 50 workstations: 140 in step, 6 offline, 4 no photo; 12 users have a photo of low resolution.
 func (s Summary) String() string {
 	line := fmt.Sprintf("%s of %s on %s", count(s.Pairs, "pair"), count(s.Users, "user"), count(s.Workstations, "workstation"))
 	var parts []string
@@ -274,10 +283,16 @@ func (s Summary) String() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
-	if len(parts) == 0 {
-		return line
+	if len(parts) > 0 {
+		line += ": " + strings.Join(parts, ", ")
 	}
-	return line + ": " + strings.Join(parts, ", ")
+	switch s.LowResolution {
+	case 0:
+		return line
+	case 1:
+		return line + "; 1 user has a photo of low resolution"
+	}
+	return fmt.Sprintf("%s; %d users have a photo of low resolution", line, s.LowResolution)
 }
 
 func count(n int, noun string) string {

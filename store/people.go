@@ -51,10 +51,10 @@ func (s *Store) Users(ctx context.Context, sids []photopush.SID) (map[photopush.
 	})
 }
 
-// UsersOf yields the users of a domain that are not gone.
+// UsersOf yields the users of a domain that are not gone, by account.
 func (s *Store) UsersOf(ctx context.Context, domain string) iter.Seq2[photopush.UserRecord, error] {
 	return func(yield func(photopush.UserRecord, error) bool) {
-		r, err := s.r.QueryContext(ctx, "SELECT "+userColumns+" FROM directory_user WHERE domain = ? AND gone_since = 0", domain)
+		r, err := s.r.QueryContext(ctx, "SELECT "+userColumns+" FROM directory_user WHERE domain = ? AND gone_since = 0 ORDER BY account_key, sid", domain)
 		if err != nil {
 			yield(photopush.UserRecord{}, s.fail("read users of "+domain, err))
 			return

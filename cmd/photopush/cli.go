@@ -6,9 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	photopush "github.com/photopush/photopush"
 )
 
 // cli is the command line: a field per command, whose type has Run(context.Context, *app) error in the file of its name.
@@ -22,6 +25,7 @@ type cli struct {
 	Restore   restoreCommand  `cmd:"" help:"Put back the picture that a user had before photopush."`
 	RepairACL repairCommand   `cmd:"" name:"repair-acl" help:"Close registry keys that an old recipe lets users write."`
 	Stale     staleCommand    `cmd:"" help:"Report workstations and people whose picture is not as it should be."`
+	Photos    photosCommand   `cmd:"" help:"Tell who has a photo, where it comes from, and whose is missing, broken or of low resolution."`
 	Check     checkCommand    `cmd:"" help:"Look at one workstation step by step; changes nothing."`
 	Serve     serveCommand    `cmd:"" help:"Run passes on a schedule until stopped."`
 	Variants  variantsCommand `cmd:"" help:"Preview the pictures that are made of somebody's photo, or of a file."`
@@ -57,6 +61,7 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 		kong.Description("Keeps every Windows account picture in step with the photo in Active Directory."),
 		kong.Writers(stdout, stderr),
 		kong.UsageOnError(),
+		kong.Vars{"low": strconv.Itoa(photopush.LowResolution)},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {

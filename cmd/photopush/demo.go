@@ -53,6 +53,7 @@ type demoResult struct {
 	SkippedBy           map[photopush.Reason]int `json:"skipped_by"`
 	Offline             int                      `json:"offline"` // workstations that wait until they are on
 	OfflineHosts        []string                 `json:"offline_hosts"`
+	Photos              report.PhotoCounts       `json:"photos"` // people, by the state of their photo in the first pass
 	Failed              map[photopush.Reason]int `json:"failed"`
 	PushedNewPhoto      int                      `json:"pushed_new_photo"` // pairs in the third pass
 	Checked             int                      `json:"checked"`          // workstations looked at as Windows would see them
@@ -122,6 +123,10 @@ func (d *demo) passes(ctx context.Context) error {
 	if err := d.table(ctx); err != nil {
 		return err
 	}
+	photos, err := d.photos(ctx)
+	if err != nil {
+		return err
+	}
 	before := d.company.Figures().Writes
 	if _, err := d.run(ctx, "Second pass: nothing has changed."); err != nil {
 		return err
@@ -135,7 +140,7 @@ func (d *demo) passes(ctx context.Context) error {
 	d.result = demoResult{
 		Workstations: len(d.company.Workstations), Users: len(d.company.People),
 		Pushed: first.Pushed, SkippedBy: notNil(first.Skipped), Offline: len(first.Offline), Failed: notNil(first.Failed),
-		OfflineHosts: []string{}, PushedNewPhoto: third.Pushed,
+		OfflineHosts: []string{}, Photos: photos, PushedNewPhoto: third.Pushed,
 		RequestsFirstVisit: f.RequestsFirst, RequestsKnownVisit: f.RequestsKnown, ConnectionsPerVisit: f.Connections, WritesSecondPass: writes,
 	}
 	for _, n := range first.Skipped {
@@ -176,6 +181,13 @@ func (d *demo) table(ctx context.Context) error {
 	}
 	fmt.Fprintln(d.out)
 	return r.Text(d.out, width(d.app))
+}
+
+// photos prints who has a photo, in a line.
+func (d *demo) photos(ctx context.Context) (report.PhotoCounts, error) {
+	sum, err := (&report.Photos{People: d.parts.people(ctx)}).Summary()
+	fmt.Fprintf(d.out, "\nPhotos in the directory: %s.\n", sum)
+	return sum.States, err
 }
 
 // judge asks every workstation what it shows, and compares it with what is stored.

@@ -19,9 +19,10 @@ import (
 
 // A preview is what became of a photo, and the JSON of the command.
 type preview struct {
-	Of         string      `json:"of"`             // user or file, as it was given
-	Name       string      `json:"name,omitempty"` // of the user
-	Attribute  string      `json:"attribute,omitempty"`
+	Of         string      `json:"of"`                  // user or file, as it was given
+	Name       string      `json:"name,omitempty"`      // of the user
+	Attribute  string      `json:"attribute,omitempty"` // file for one of the folder of originals
+	File       string      `json:"file,omitempty"`      // its name there
 	Format     string      `json:"format"`
 	Width      int         `json:"width"` // px of the upright photo
 	Height     int         `json:"height"`
@@ -99,7 +100,10 @@ func (p *preview) notes() (notes []string) {
 // lines say what the pictures were made of, and how.
 func (p *preview) lines() []string {
 	source := fmt.Sprintf("%s of %d×%d px, of it the square of %d px at %d,%d", p.Format, p.Width, p.Height, p.Square.Side, p.Square.X, p.Square.Y)
-	if p.Attribute != "" {
+	switch {
+	case p.File != "":
+		source = fmt.Sprintf("%s %q: %s", p.Attribute, p.File, source)
+	case p.Attribute != "":
 		source = p.Attribute + ": " + source
 	}
 	enlarged := "not enlarged"

@@ -136,7 +136,7 @@ func (c *variantsCommand) ofUser(ctx context.Context, a *app) (_ *preview, err e
 	if err != nil {
 		return nil, err
 	}
-	p := &preview{Of: c.Of, Name: user.DisplayName, Attribute: best.Attribute, RecipeFrom: a.ConfigFile}
+	p := &preview{Of: c.Of, Name: user.DisplayName, Attribute: best.Attribute, File: best.File, RecipeFrom: a.ConfigFile}
 	recipe := parts.recipes.For(user)
 	if recipe.Crop != parts.config.Photo.Crop {
 		p.RecipeFrom += " and " + parts.config.Photo.CropFile
