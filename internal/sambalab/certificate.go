@@ -17,31 +17,42 @@ import (
 	"time"
 )
 
-// makeCertificates writes an authority, another one, and the controller's certificate with its names and its address.
+// A signer is an authority that signs certificates.
+type signer struct {
+	certificate *x509.Certificate
+	key         crypto.Signer
+}
+
+// makeCertificates writes an authority, another one, and the controller's certificate.
 func (d *Domain) makeCertificates() error {
 	d.CAFile = filepath.Join(d.dir, "ca.pem")
 	d.OtherCAFile = filepath.Join(d.dir, "other-ca.pem")
-	if _, _, err := newAuthority(d.OtherCAFile); err != nil {
+	if _, err := newAuthority(d.OtherCAFile); err != nil {
 		return err
 	}
-	authority, signer, err := newAuthority(d.CAFile)
-	if err != nil {
+	var err error
+	if d.signer, err = newAuthority(d.CAFile); err != nil {
 		return err
 	}
+	return d.certify()
+}
+
+// certify writes the controller's certificate, with its names and its address.
+func (d *Domain) certify() error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: Host},
+		Subject:      pkix.Name{CommonName: d.host},
 		NotBefore:    time.Now().Add(-time.Hour),
 		NotAfter:     time.Now().Add(24 * time.Hour),
-		DNSNames:     []string{Host, Name},
+		DNSNames:     []string{d.host, Name},
 		IPAddresses:  []net.IP{net.ParseIP(d.IP)},
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, authority, key.Public(), signer)
+	der, err := x509.CreateCertificate(rand.Reader, template, d.signer.certificate, key.Public(), d.signer.key)
 	if err != nil {
 		return err
 	}
@@ -55,10 +66,10 @@ func (d *Domain) makeCertificates() error {
 	return writePEM(filepath.Join(d.dir, "dc.pem"), "CERTIFICATE", der)
 }
 
-func newAuthority(file string) (*x509.Certificate, crypto.Signer, error) {
+func newAuthority(file string) (signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, nil, err
+		return signer{}, err
 	}
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(time.Now().UnixNano()),
@@ -71,13 +82,13 @@ func newAuthority(file string) (*x509.Certificate, crypto.Signer, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return nil, nil, err
+		return signer{}, err
 	}
 	authority, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, nil, err
+		return signer{}, err
 	}
-	return authority, key, writePEM(file, "CERTIFICATE", der)
+	return signer{authority, key}, writePEM(file, "CERTIFICATE", der)
 }
 
 // writePEM writes a file that only its owner may read: Samba refuses any other key.

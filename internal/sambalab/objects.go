@@ -271,16 +271,19 @@ func (d *Domain) readdress(c *ldap.Conn) error {
 
 const typeA = 1
 
-// addressRecord is the attribute dnsRecord of an A record that never ages (MS-DNSP 2.3.2.2): length of the data, type, version 5, rank
-// of a zone's own record, flags, serial, TTL (the only big-endian field), reserved, time stamp; then the address.
-func addressRecord(ip string) string {
-	b := binary.LittleEndian.AppendUint16(nil, 4)
-	b = binary.LittleEndian.AppendUint16(b, typeA)
+// addressRecord is the attribute dnsRecord of an A record.
+func addressRecord(ip string) string { return dnsRecord(typeA, net.ParseIP(ip).To4()) }
+
+// dnsRecord is the attribute of a record that never ages (MS-DNSP 2.3.2.2): length of the data, type, version 5, rank of a zone's own
+// record, flags, serial, TTL (the only big-endian field), reserved, time stamp; then the data.
+func dnsRecord(kind uint16, data []byte) string {
+	b := binary.LittleEndian.AppendUint16(nil, uint16(len(data)))
+	b = binary.LittleEndian.AppendUint16(b, kind)
 	b = append(b, 5, 0xf0, 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, 1)
 	b = binary.BigEndian.AppendUint32(b, 60)
 	b = append(b, make([]byte, 8)...)
-	return string(append(b, net.ParseIP(ip).To4()...))
+	return string(append(b, data...))
 }
 
 // with runs f on a connection of the administrator.
@@ -304,7 +307,7 @@ func (d *Domain) dial() (*ldap.Conn, error) {
 		return nil, errors.New("no certificate in " + d.CAFile)
 	}
 	c, err := ldap.DialURL("ldaps://"+d.IP,
-		ldap.DialWithTLSConfig(&tls.Config{RootCAs: pool, ServerName: Host}),
+		ldap.DialWithTLSConfig(&tls.Config{RootCAs: pool, ServerName: d.host}),
 		ldap.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}))
 	if err != nil {
 		return nil, err

@@ -39,9 +39,11 @@ type Domain struct {
 	OtherCAFile  string // PEM of an authority that signed nothing
 	PasswordFile string // holds ReadPassword
 
-	t    testing.TB
-	dir  string
-	proc *process // nil while it is stopped
+	t      testing.TB
+	host   string // of the controller
+	dir    string
+	proc   *process // nil while it is stopped
+	signer signer
 }
 
 // New starts a domain with the organizational units Staff, Workstations and Service and the account ReadUser; it answers when New returns.
@@ -54,7 +56,7 @@ func New(t testing.TB) *Domain {
 		}
 		t.Skip(why)
 	}
-	d := &Domain{t: t, dir: newFolder(t), IP: freeIP(t)}
+	d := &Domain{t: t, host: Host, dir: newFolder(t), IP: freeIP(t)}
 	if err := d.prepare(); err != nil {
 		t.Fatal(err)
 	}
@@ -139,10 +141,10 @@ func (d *Domain) prepare() error {
 }
 
 // LDAPS is the controller's URL for LDAP over TLS; its name resolves with the domain's own DNS server.
-func (d *Domain) LDAPS() string { return "ldaps://" + Host }
+func (d *Domain) LDAPS() string { return "ldaps://" + d.host }
 
 // LDAP is the controller's URL for LDAP with StartTLS.
-func (d *Domain) LDAP() string { return "ldap://" + Host }
+func (d *Domain) LDAP() string { return "ldap://" + d.host }
 
 // DNS is the address of the domain's DNS server, IP:port.
 func (d *Domain) DNS() string { return net.JoinHostPort(d.IP, "53") }
