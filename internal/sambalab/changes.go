@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"github.com/photopush/photopush"
 )
 
 // DeletedObjects is the container of what was deleted.
@@ -50,6 +52,34 @@ func (d *Domain) AddGroup(dn string, members ...string) {
 	if err != nil {
 		d.t.Fatalf("add group %s: %v", dn, err)
 	}
+}
+
+// An Account is a user or a computer.
+type Account struct {
+	DN      string
+	GUID    photopush.GUID
+	Name    string // sAMAccountName
+	Deleted bool
+}
+
+// Accounts lists the users and computers below an object, deleted ones too where they are below it, as the administrator sees them.
+func (d *Domain) Accounts(base string) (all []Account) {
+	d.t.Helper()
+	err := d.with(func(c *ldap.Conn) error {
+		found, err := c.Search(&ldap.SearchRequest{BaseDN: base, Scope: ldap.ScopeWholeSubtree, Filter: "(objectClass=user)",
+			Attributes: []string{"objectGUID", "sAMAccountName", "isDeleted"}, Controls: []ldap.Control{ldap.NewControlMicrosoftShowDeleted()}})
+		if err != nil {
+			return err
+		}
+		for _, e := range found.Entries {
+			all = append(all, Account{e.DN, decodeGUID(e.GetRawAttributeValue("objectGUID")), e.GetAttributeValue("sAMAccountName"), e.GetAttributeValue("isDeleted") == "TRUE"})
+		}
+		return nil
+	})
+	if err != nil {
+		d.t.Fatalf("list the accounts below %s: %v", base, err)
+	}
+	return all
 }
 
 // LetSeeDeleted lets ReadUser list and read Deleted Objects: LC and RP in the language of security descriptors. The administrator must take
