@@ -83,7 +83,7 @@ func (d *Domain) Delete(name string) error {
 	gone := map[string]string{}
 	for _, o := range doomed {
 		gone[o.key] = ""
-		if err := d.bury(o); err != nil {
+		if err := d.bury(d.byGUID[o.guid()]); err != nil { // the one before may have been its group
 			return err
 		}
 	}

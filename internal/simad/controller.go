@@ -19,6 +19,7 @@ type ControllerOptions struct {
 	DNSPort     uint16          // udp and tcp
 	Certificate tls.Certificate // for LDAPS and StartTLS; without one neither works, as on a controller that has none
 	MaxPageSize int             // default 1000, as in Active Directory's default query policy
+	MaxValRange int             // values of an attribute that are sent at once; default 1500, as there; -1 for no limit, as Samba has none
 	SambaRules  bool            // result codes of changes as Samba has them: 21 where Windows answers 19, 20 where a second value does not fit
 	Site        string          // default DefaultSite; it must be there
 	Priority    uint16          // of its SRV records (RFC 2782): the lowest comes first
@@ -32,6 +33,7 @@ type Controller struct {
 	host    string
 	server  string // distinguished name of its object of class server
 	max     int
+	ranges  int   // MaxValRange
 	srv     []SRV // its records in DNS
 	options ControllerOptions
 
@@ -66,6 +68,9 @@ func (d *Domain) Serve(opts ControllerOptions) (*Controller, error) {
 	if opts.MaxPageSize == 0 {
 		opts.MaxPageSize = 1000
 	}
+	if opts.MaxValRange == 0 {
+		opts.MaxValRange = 1500
+	}
 	if opts.Weight == 0 {
 		opts.Weight = 100
 	}
@@ -73,7 +78,7 @@ func (d *Domain) Serve(opts ControllerOptions) (*Controller, error) {
 		opts.MaxChanges = 1000
 	}
 	opts.Site = orDefault(opts.Site, DefaultSite)
-	c := &Controller{domain: d, host: opts.Host, max: opts.MaxPageSize, options: opts, srv: d.controllerRecords(opts),
+	c := &Controller{domain: d, host: opts.Host, max: opts.MaxPageSize, ranges: opts.MaxValRange, options: opts, srv: d.controllerRecords(opts),
 		listeners: map[string]*endpoint{}, conns: map[*session]struct{}{}}
 	if err := c.register(opts.Site); err != nil {
 		return nil, err

@@ -10,13 +10,17 @@ import (
 
 // entry sends one object with the attributes that were asked for.
 func (s *session) entry(m *message, o *object) error {
-	return s.entryWith(m, o, s.c.domain.selected(s.who, o, m.search.attributes))
+	return s.entryWith(m, o, s.attributesOf(m, o))
 }
 
 // entryWith sends one object with these attributes.
 func (s *session) entryWith(m *message, o *object, attributes []attribute) error {
 	op := operation(opEntry)
-	op.AppendChild(octetString(o.name.String()))
+	name := o.name.String()
+	if m.search.extended {
+		name = s.c.domain.extendedName(name, m.search.extendedText)
+	}
+	op.AppendChild(octetString(name))
 	list := ber.NewSequence("attributes")
 	for _, a := range attributes {
 		list.AppendChild(encodeAttribute(s.c.ownNumber(o, a), m.search.typesOnly))
@@ -118,7 +122,7 @@ func (s *session) rootDSE(m *message) error {
 		{"dsServiceName", []string{s.c.DSA()}},
 		{"ldapServiceName", []string{d.name + ":" + strings.SplitN(s.c.host, ".", 2)[0] + "$@" + strings.ToUpper(d.name)}},
 		{"supportedLDAPVersion", []string{"3", "2"}},
-		{"supportedControl", []string{oidPaged, oidDomainScope, oidShowDeleted, oidDirSync}},
+		{"supportedControl", []string{oidPaged, oidDomainScope, oidShowDeleted, oidDirSync, oidExtendedDN}},
 		{"supportedExtension", []string{oidStartTLS}},
 		{"supportedSASLMechanisms", []string{"GSSAPI", "GSS-SPNEGO", "EXTERNAL", "DIGEST-MD5"}},
 		{"supportedCapabilities", []string{"1.2.840.113556.1.4.800", "1.2.840.113556.1.4.1670", "1.2.840.113556.1.4.1791"}},

@@ -71,6 +71,7 @@ type faultBox struct {
 	searches int // begun since
 	released chan struct{}
 	onWrite  func(n int, done bool)
+	onSearch func(n int)
 }
 
 // SetFaults replaces the faults, and starts to count answers anew. What hangs goes on.
@@ -89,11 +90,24 @@ func (b *faultBox) get() Faults {
 	return b.faults
 }
 
+// OnSearch calls f before each search request of the controller is answered, counted from 1 since SetFaults. Nil for nobody.
+func (c *Controller) OnSearch(f func(n int)) {
+	c.faults.mu.Lock()
+	defer c.faults.mu.Unlock()
+	c.faults.onSearch = f
+}
+
 // result counts a search, and tells the code that it is to end with; success for none.
 func (b *faultBox) result() int {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.searches++
+	f, n := b.onSearch, b.searches
+	b.mu.Unlock()
+	if f != nil {
+		f(n)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.searches <= b.faults.ResultAfter {
 		return success
 	}

@@ -1,6 +1,7 @@
 package simad
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -164,7 +165,9 @@ func decodeMatch(p *ber.Packet) (filter, error) {
 func (f andFilter) eval(d *Domain, o *object) truth {
 	all := isTrue
 	for _, inner := range f {
-		all = min(all, inner.eval(d, o))
+		if all = min(all, inner.eval(d, o)); all == isFalse {
+			break
+		}
 	}
 	return all
 }
@@ -172,7 +175,9 @@ func (f andFilter) eval(d *Domain, o *object) truth {
 func (f orFilter) eval(d *Domain, o *object) truth {
 	one := isFalse
 	for _, inner := range f {
-		one = max(one, inner.eval(d, o))
+		if one = max(one, inner.eval(d, o)); one == isTrue {
+			break
+		}
 	}
 	return one
 }
@@ -253,10 +258,18 @@ func (f substringFilter) holds(d *Domain, t attributeType, have string) bool {
 const (
 	ruleBitAnd = "1.2.840.113556.1.4.803"
 	ruleBitOr  = "1.2.840.113556.1.4.804"
+	ruleChain  = "1.2.840.113556.1.4.1941"
 )
 
-func (f matchFilter) eval(_ *Domain, o *object) truth {
+func (f matchFilter) eval(d *Domain, o *object) truth {
 	t, known := schema[strings.ToLower(f.attribute)]
+	if f.rule == ruleChain {
+		name, err := parseDN(string(f.value))
+		if !slices.Contains(linked, strings.ToLower(f.attribute)) || err != nil {
+			return isUndefined
+		}
+		return truthOf(d.reaches(o, strings.ToLower(f.attribute), name.key(), map[string]bool{}))
+	}
 	mask, err := strconv.ParseInt(string(f.value), 10, 64)
 	if !known || t.syntax != integerSyntax || err != nil || f.rule != ruleBitAnd && f.rule != ruleBitOr {
 		return isUndefined

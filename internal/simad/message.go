@@ -86,6 +86,8 @@ type searchRequest struct {
 	attributes []string
 	deleted    bool           // tombstones are shown
 	dirSync    *changeRequest // only what has changed is asked for
+
+	extended, extendedText bool // distinguished names come with GUID and SID, in hexadecimal digits or as text
 }
 
 type control struct {

@@ -154,7 +154,8 @@ func (d *Domain) insert(name dn, attrs attributes, l login) (*object, error) {
 	d.objects[o.key] = o
 	d.order = append(d.order, o)
 	d.byGUID[g] = o
-	return o, nil
+	d.backLinks(&object{key: o.key}, o)
+	return d.byGUID[g], nil
 }
 
 // ensureParents makes the containers that are missing up to the domain.
@@ -401,6 +402,7 @@ func (d *Domain) replace(o *object, f func(*object) error) error {
 	}
 	n.stamp(o, d.usn)
 	d.put(o, n)
+	d.backLinks(o, n)
 	return nil
 }
 

@@ -1,7 +1,9 @@
 package simad
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +15,7 @@ const (
 	oidDomainScope = "1.2.840.113556.1.4.1339" // no references
 	oidShowDeleted = "1.2.840.113556.1.4.417"
 	oidDirSync     = "1.2.840.113556.1.4.841"
+	oidExtendedDN  = "1.2.840.113556.1.4.529"
 	oidNoReferrals = "2.16.840.1.113730.3.4.2" // ManageDsaIT
 )
 
@@ -73,6 +76,12 @@ func (s *session) controls(m *message) (paging *pageRequest, references bool, fa
 			references = false
 		case oidShowDeleted:
 			m.search.deleted = s.may().SeeDeleted
+		case oidExtendedDN:
+			text, err := decodeExtendedDN(c.value)
+			if err != nil {
+				return nil, false, result{code: protocolError, text: badControl}
+			}
+			m.search.extended, m.search.extendedText = true, text
 		case oidDirSync:
 			request, err := decodeDirSync(c.value)
 			switch {
@@ -133,12 +142,59 @@ func (d *Domain) find(q *searchRequest) ([]*object, result) {
 		return []*object{base}, result{}
 	}
 	var found []*object
-	for _, o := range d.order {
+	for _, o := range d.candidates(q.filter) {
 		if inScope(o, base, q.scope) && (!o.deleted || q.deleted) && q.filter.eval(d, o) == isTrue && !d.otherContext(base, o) {
 			found = append(found, o)
 		}
 	}
 	return found, result{}
+}
+
+// candidates are the objects that may match: those of the GUIDs that the filter names, as from an index, or all.
+func (d *Domain) candidates(f filter) []*object {
+	guids, ok := d.namedGUIDs(f)
+	if !ok {
+		return d.order
+	}
+	var found []*object
+	for g := range guids {
+		if o := d.byGUID[g]; o != nil {
+			found = append(found, o)
+		}
+	}
+	created := func(o *object) int64 {
+		n, _ := strconv.ParseInt(string(o.attrs.first("uSNCreated")), 10, 64)
+		return n
+	}
+	slices.SortFunc(found, func(a, b *object) int { return cmp.Compare(created(a), created(b)) })
+	return found
+}
+
+// namedGUIDs are those that an object must have one of to match; ok is false where the filter asks for no GUID.
+func (d *Domain) namedGUIDs(f filter) (guids map[guid]bool, ok bool) {
+	switch f := f.(type) {
+	case compareFilter:
+		if value, valid := normalizeGUID(f.value); valid && strings.EqualFold(f.attribute, "objectGUID") && f.op == filterEqual && len(value) == len(guid{}) {
+			return map[guid]bool{guid([]byte(value)): true}, true
+		}
+	case andFilter:
+		for _, inner := range f {
+			if guids, ok := d.namedGUIDs(inner); ok {
+				return guids, true
+			}
+		}
+	case orFilter:
+		all := map[guid]bool{}
+		for _, inner := range f {
+			guids, ok := d.namedGUIDs(inner)
+			if !ok {
+				return nil, false
+			}
+			maps.Copy(all, guids)
+		}
+		return all, len(f) > 0
+	}
+	return nil, false
 }
 
 func inScope(o, base *object, scope int64) bool {
