@@ -70,11 +70,15 @@ func (w Workstation) Server() bool { return strings.Contains(strings.ToLower(w.O
 
 // A Scope says which objects of a domain are ours to care for. There is no 'everything' by default.
 type Scope struct {
-	UserBases         []string // distinguished names; a user below any of them is in scope
-	UserFilter        string   // LDAP filter, and-ed; empty for none
-	WorkstationBases  []string
-	WorkstationFilter string
-	IncludeServers    bool // Windows Servers are workstations too; domain controllers never are
+	UserBases          []string // distinguished names; a user below any of them is in scope
+	UserFilter         string   // LDAP filter, and-ed; empty for none
+	UserGroups         []string // distinguished names; a user must be a member of one of them, if there are any
+	UserExclude        []string // distinguished names; a user below any of them is out of scope
+	WorkstationBases   []string
+	WorkstationFilter  string
+	WorkstationGroups  []string
+	WorkstationExclude []string
+	IncludeServers     bool // Windows Servers are workstations too; domain controllers never are
 }
 
 // A Session is evidence that a user uses a workstation.

@@ -110,13 +110,13 @@ func (d *Directory) beginAgain(ctx context.Context, before place, why string) (p
 		return all, nil
 	}
 	p := place{Method: before.Method, Scope: d.watched.digest, Counts: before.Counts}
-	if err := d.watchGroups(ctx, &p); err != nil {
-		return photopush.Changes{}, err
-	}
 	err := d.begin(ctx, &p)
 	if refused, ok := errors.AsType[*refusedError](err); ok {
 		all.Why += fmt.Sprintf("; and the next time too: what changes is not told: %v", refused)
 		return all, nil
+	}
+	if err == nil {
+		err = d.watchGroups(ctx, &p) // after the place was taken: a group that is put into another one from now on is told of
 	}
 	if err != nil {
 		return photopush.Changes{}, err
@@ -144,9 +144,17 @@ func (d *Directory) begin(ctx context.Context, p *place) error {
 }
 
 // watchGroups notes in a place which groups decide who is in scope.
-func (d *Directory) watchGroups(_ context.Context, p *place) error {
-	p.AnyGroup = d.watched.anyGroup
-	return nil
+func (d *Directory) watchGroups(ctx context.Context, p *place) error {
+	p.AnyGroup, p.Groups = d.watched.anyGroup, nil
+	groups, err := d.groupClosure(ctx)
+	if len(groups) > maxGroupsKept {
+		p.AnyGroup = true
+		return err
+	}
+	for _, guid := range groups {
+		p.Groups = append(p.Groups, guid[:]...)
+	}
+	return err
 }
 
 // A refusedError is a controller's answer that it does not tell what has changed, not to this account or not since that place. Another controller
@@ -233,14 +241,13 @@ func (in interest) hasPhoto(e *ldap.Entry) bool {
 
 // openContainers adds the users and computers below containers that were moved or renamed: of themselves nothing has changed, but they lie elsewhere.
 func (d *Directory) openContainers(ctx context.Context, t *tally) error {
-	root := d.root()
 	var named []photopush.GUID
 	for _, guid := range t.named {
 		named = append(named, guid.GUID())
 	}
 	var names []string
 	if len(named) > 0 {
-		q := query{"read containers", scope{"name", parseBases([]string{root}), "(|" + containerClasses + ")"}, "", []string{"objectGUID"}}
+		q := query{"read containers", d.domainScope("(|" + containerClasses + ")"), "", []string{"objectGUID"}}
 		err := d.readObjects(ctx, q, named, func(e *ldap.Entry, _ rawGUID) error {
 			names = append(names, e.DN)
 			return nil
@@ -262,14 +269,14 @@ func (d *Directory) openContainers(ctx context.Context, t *tally) error {
 }
 
 func (d *Directory) openContainer(ctx context.Context, t *tally, name string) error {
-	below := scope{"name", parseBases([]string{name}), accountClasses}
+	below := scope{key: "name", bases: parseBases([]string{name}), kind: accountClasses}.withFilter()
 	err := d.readAll(ctx, query{"read container", below, below.and(""), []string{"objectGUID"}}, func(_ *ldap.Entry, guid rawGUID) error {
 		if t.add(guid, false); t.why != "" {
 			return errStopped
 		}
 		return nil
 	})
-	if e, ok := errors.AsType[*ldap.Error](err); ok && e.ResultCode == ldap.LDAPResultNoSuchObject {
+	if resultCode(err) == ldap.LDAPResultNoSuchObject {
 		t.why = fmt.Sprintf("the container %s was moved again meanwhile", clip(decodeText(name)))
 		return nil
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-ldap/ldap/v3"
-
 	"github.com/photopush/photopush"
 )
 
@@ -33,19 +31,6 @@ type Config struct {
 	DNSServers   []string         `yaml:"dns_servers" help:"DNS servers that know the names of this domain, as IP or IP:port; empty for the resolver of the system." example:"[10.0.0.10, 10.0.0.11]"`
 }
 
-// A UserScope says which people are cared for.
-type UserScope struct {
-	Bases  []string `yaml:"bases" help:"Distinguished names; users at or below them are in scope. There is no 'everything' by default." example:"[\"OU=Staff,DC=corp,DC=example\"]"`
-	Filter string   `yaml:"filter" help:"LDAP filter that users must match as well; empty for all of them." example:"(department=Sales)"`
-}
-
-// A WorkstationScope says which computers are cared for. Domain controllers never are.
-type WorkstationScope struct {
-	Bases          []string `yaml:"bases" help:"Distinguished names; computers at or below them are in scope. There is no 'everything' by default." example:"[\"OU=Workstations,DC=corp,DC=example\"]"`
-	Filter         string   `yaml:"filter" help:"LDAP filter that computers must match as well; empty for all of them." example:"(operatingSystem=Windows*)"`
-	IncludeServers bool     `yaml:"include_servers" help:"Whether computers that run Windows Server are workstations too; domain controllers never are."`
-}
-
 // AsWriter is the configuration of the same domain with the account of the section writer in place of the one that reads. Its error says to
 // configure the section when that is empty.
 func (c Config) AsWriter() (Config, error) {
@@ -60,11 +45,15 @@ func (c Config) AsWriter() (Config, error) {
 // Scope is the scope as the other rooms know it.
 func (c *Config) Scope() photopush.Scope {
 	return photopush.Scope{
-		UserBases:         c.Users.Bases,
-		UserFilter:        c.Users.Filter,
-		WorkstationBases:  c.Workstations.Bases,
-		WorkstationFilter: c.Workstations.Filter,
-		IncludeServers:    c.Workstations.IncludeServers,
+		UserBases:          c.Users.Bases,
+		UserFilter:         c.Users.Filter,
+		UserGroups:         c.Users.Groups,
+		UserExclude:        c.Users.Exclude,
+		WorkstationBases:   c.Workstations.Bases,
+		WorkstationFilter:  c.Workstations.Filter,
+		WorkstationGroups:  c.Workstations.Groups,
+		WorkstationExclude: c.Workstations.Exclude,
+		IncludeServers:     c.Workstations.IncludeServers,
 	}
 }
 
@@ -77,8 +66,8 @@ func (c *Config) Validate(path string) error {
 		c.Writer.validate(v.section("writer"))
 	}
 	root := domainDN(c.Name)
-	validateScope(v, "users", c.Users.Bases, c.Users.Filter, root)
-	validateScope(v, "workstations", c.Workstations.Bases, c.Workstations.Filter, root)
+	c.Users.parts().validate(v, root)
+	c.Workstations.parts().validate(v, root)
 	switch c.Changes {
 	case methodAuto, methodDirSync, methodUSN, methodFull:
 	default:
@@ -136,64 +125,6 @@ func (c *Config) validateServers(v configFaults) {
 			v.add("dns_servers[%d] is %q, %w", i, s, err)
 		}
 	}
-}
-
-func validateScope(v configFaults, key string, bases []string, filter, root string) {
-	if len(bases) == 0 {
-		v.add("%s.bases is empty, want at least one distinguished name: there is no 'everything' by default", key)
-	}
-	for i, s := range bases {
-		if err := checkBase(s, root); err != nil {
-			v.add("%s.bases[%d] is %q, %w", key, i, s, err)
-		}
-	}
-	if filter == "" {
-		return
-	}
-	if _, err := ldap.CompileFilter(filter); err != nil {
-		v.add("%s.filter is %q, want an LDAP filter in parentheses, such as (department=Sales): %w", key, filter, filterFault(err))
-	}
-}
-
-// filterFault drops the result code that go-ldap puts before its filter errors.
-func filterFault(err error) error {
-	if e, ok := errors.AsType[*ldap.Error](err); ok && e.Err != nil {
-		return errors.New(strings.TrimPrefix(e.Err.Error(), "ldap: "))
-	}
-	return err
-}
-
-// checkBase says what is wrong with the base s of the domain whose distinguished name is root.
-func checkBase(s, root string) error {
-	dn, err := ldap.ParseDN(s)
-	if err != nil || len(dn.RDNs) == 0 {
-		return fmt.Errorf("want a distinguished name, such as OU=Staff,%s", root)
-	}
-	domain, err := ldap.ParseDN(root)
-	if err != nil {
-		return nil // the name of the domain is the fault
-	}
-	switch other := domainOf(dn); {
-	case strings.EqualFold(other, domainOf(domain)):
-		return nil
-	case other == "":
-		return fmt.Errorf("want a distinguished name within %s", root)
-	default:
-		return fmt.Errorf("want a distinguished name within %s: this one belongs to the section of the domain %s", root, other)
-	}
-}
-
-// domainOf is the DNS name of the domain that an object lies in, also of one below another by its name: corp.example for OU=Staff,DC=corp,DC=example.
-func domainOf(dn *ldap.DN) string {
-	var labels []string
-	for i := len(dn.RDNs) - 1; i >= 0; i-- {
-		a := dn.RDNs[i].Attributes
-		if len(a) != 1 || !strings.EqualFold(a[0].Type, "DC") {
-			break
-		}
-		labels = append([]string{a[0].Value}, labels...)
-	}
-	return strings.Join(labels, ".")
 }
 
 // domainDN is the distinguished name of a domain: corp.example is DC=corp,DC=example.

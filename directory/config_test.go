@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,20 @@ func TestValidate(t *testing.T) {
 			[]string{`domains[0].users.bases[0] is "OU=Staff,dc=Sales,DC=corp,DC=example", want a distinguished name within DC=corp,DC=example: this one belongs to the section of the domain Sales.corp.example`}},
 		"base in no domain": {func(c *Config) { c.Users.Bases[0] = "OU=Staff" },
 			[]string{`domains[0].users.bases[0] is "OU=Staff", want a distinguished name within DC=corp,DC=example`}},
+		"excluded": {func(c *Config) { c.Users.Exclude = []string{"ou=leavers,ou=staff,dc=corp,dc=example"} }, nil},
+		"excluded no name": {func(c *Config) { c.Users.Exclude = []string{"Leavers"} },
+			[]string{`domains[0].users.exclude[0] is "Leavers", want a distinguished name, such as OU=Leavers,OU=Staff,DC=corp,DC=example`}},
+		"excluded is a base": {func(c *Config) { c.Users.Exclude = []string{"OU=Staff,DC=corp,DC=example"} },
+			[]string{`domains[0].users.exclude[0] is "OU=Staff,DC=corp,DC=example", which leaves nothing of the base OU=Staff,DC=corp,DC=example`}},
+		"excluded elsewhere": {func(c *Config) { c.Workstations.Exclude = []string{"OU=x,DC=corp,DC=example"} },
+			[]string{`domains[0].workstations.exclude[0] is "OU=x,DC=corp,DC=example", want a name below one of workstations.bases: what lies elsewhere is left out anyway`}},
+		"groups": {func(c *Config) { c.Users.Groups = []string{`CN=a\,b,OU=Groups,DC=corp,DC=example`} }, nil},
+		"group no name": {func(c *Config) { c.Users.Groups = []string{"Photos"} },
+			[]string{`domains[0].users.groups[0] is "Photos", want a distinguished name, such as CN=Photos,OU=Groups,DC=corp,DC=example`}},
+		"group of another domain": {func(c *Config) { c.Workstations.Groups = []string{"CN=g,DC=other,DC=example"} },
+			[]string{`domains[0].workstations.groups[0] is "CN=g,DC=other,DC=example", want a distinguished name within DC=corp,DC=example: this one belongs to the section of the domain other.example`}},
+		"many groups": {func(c *Config) { c.Users.Groups = slices.Repeat([]string{"CN=g,DC=corp,DC=example"}, 101) },
+			[]string{"domains[0].users.groups has 101 names, want at most 100"}},
 		"base is the domain": {func(c *Config) { c.Users.Bases[0] = "dc=Corp,dc=example" }, nil},
 		"filter good":        {func(c *Config) { c.Users.Filter = "(|(department=Sales)(department=Shipping))" }, nil},
 		"filter open": {func(c *Config) { c.Users.Filter = "(department=Sales" },
@@ -123,9 +138,13 @@ func TestAsWriter(t *testing.T) {
 func TestScopeOfConfig(t *testing.T) {
 	c := goodConfig()
 	c.Users.Filter, c.Workstations.Filter, c.Workstations.IncludeServers = "(a=b)", "(c=d)", true
+	c.Users.Groups, c.Users.Exclude = []string{"g"}, []string{"x"}
+	c.Workstations.Groups, c.Workstations.Exclude = []string{"h"}, []string{"y"}
 	want := photopush.Scope{
 		UserBases: c.Users.Bases, UserFilter: "(a=b)",
+		UserGroups: []string{"g"}, UserExclude: []string{"x"},
 		WorkstationBases: c.Workstations.Bases, WorkstationFilter: "(c=d)", IncludeServers: true,
+		WorkstationGroups: []string{"h"}, WorkstationExclude: []string{"y"},
 	}
 	if diff := cmp.Diff(want, c.Scope()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

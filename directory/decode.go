@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -60,6 +61,8 @@ func decodeGUID(b []byte) (rawGUID, error) {
 	}
 	return rawGUID(b), nil
 }
+
+func (g rawGUID) compare(other rawGUID) int { return bytes.Compare(g[:], other[:]) }
 
 // GUID is the form with dashes.
 func (g rawGUID) GUID() photopush.GUID {

@@ -45,10 +45,11 @@ type Directory struct {
 	mu          sync.Mutex
 	closed      bool
 	idle        []*conn
-	controllers []*controller // by preference
-	current     *controller   // to which the last connection was opened
-	lookAt      time.Time     // when DNS is asked again
-	netbios     string        // NetBIOS name of the domain, once it was read
+	controllers []*controller          // by preference
+	current     *controller            // to which the last connection was opened
+	lookAt      time.Time              // when DNS is asked again
+	netbios     string                 // NetBIOS name of the domain, once it was read
+	groups      map[string]knownGroups // by key of the scope
 	sites       Sites
 	sitesUntil  time.Time // when they are read again
 	episode     episode
@@ -85,6 +86,7 @@ func New(cfg Config, opts Options) (*Directory, error) {
 		photo:   opts.PhotoAttributes,
 		lookups: make(chan struct{}, maxLookups),
 		opening: make(chan struct{}, 1),
+		groups:  map[string]knownGroups{},
 		siting:  make(chan struct{}, 1),
 	}
 	if d.log == nil {

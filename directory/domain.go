@@ -10,16 +10,6 @@ import (
 	"github.com/photopush/photopush"
 )
 
-// outside looks for an object in the whole domain that the scope leaves out, and returns its distinguished name or "".
-func (d *Directory) outside(ctx context.Context, kind, filter string) (string, error) {
-	root := scope{"name", parseBases([]string{domainDN(d.cfg.Name)}), kind}
-	found, err := d.find(ctx, query{"look for", root, root.and(filter), []string{"objectGUID"}})
-	if err != nil || len(found) == 0 {
-		return "", err
-	}
-	return decodeText(found[0].DN), nil
-}
-
 // isOurs tells whether a name before a backslash means this domain: its DNS name or its NetBIOS name.
 func (d *Directory) isOurs(ctx context.Context, name string) (bool, error) {
 	if strings.EqualFold(name, d.cfg.Name) {
@@ -45,7 +35,7 @@ func (d *Directory) netbiosName(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	partitions := scope{"name", parseBases([]string{"CN=Partitions," + root}), "(objectClass=crossRef)"}
+	partitions := scope{key: "name", bases: parseBases([]string{"CN=Partitions," + root}), kind: "(objectClass=crossRef)"}.withFilter()
 	filter := partitions.and(equals("nCName", domainDN(d.cfg.Name)))
 	found, err := d.find(ctx, query{"read NetBIOS name", partitions, filter, []string{"objectGUID", "nETBIOSName"}})
 	if err != nil || len(found) == 0 {

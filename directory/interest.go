@@ -51,6 +51,7 @@ func newInterest(cfg Config, people, devices scope, photo []string) interest {
 		for _, name := range names {
 			in.add(s.key, name)
 		}
+		in.groups = in.groups || len(s.groups) > 0
 	}
 	if in.groups {
 		in.attributes = append(in.attributes, "member")

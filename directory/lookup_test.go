@@ -50,8 +50,8 @@ func TestUserByName(t *testing.T) {
 		"S-1-5-32-544":               unknown,
 		"S-1-5-21-1-2-3-99999999999": unknown,
 		strings.Repeat("a", 600):     unknown,
-		"away":                       "out_of_scope: no such user in scope: users.bases and users.filter leave out CN=away,OU=Other,DC=corp,DC=example",
-		"robot":                      "out_of_scope: no such user in scope: users.bases and users.filter leave out CN=robot," + staff,
+		"away":                       "out_of_scope: no such user in scope: users.bases leaves out CN=away,OU=Other,DC=corp,DC=example",
+		"robot":                      "out_of_scope: no such user in scope: users.filter leaves out CN=robot," + staff,
 		"twin@example.com":           "conflict: the name is ambiguous: CN=twin1," + staff + "; CN=twin2,OU=Deep," + staff,
 	} {
 		t.Run(fmt.Sprintf("%.30q", name), func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestWorkstationByName(t *testing.T) {
 	d := open(t, c.config(), Options{})
 	const (
 		unknown = "out_of_scope: no such workstation"
-		out     = "out_of_scope: no such workstation in scope: the section workstations leaves out CN="
+		out     = "out_of_scope: no such workstation in scope: "
 	)
 	for name, want := range map[string]string{
 		"ws1": "WS1", "WS1$": "WS1", "ws1.corp.example": "WS1", "WS1.CORP.EXAMPLE.": "WS1", "ws2": "WS2",
@@ -217,7 +217,9 @@ func TestWorkstationByName(t *testing.T) {
 		"":       unknown,
 		"ws*":    unknown,
 		"nobody": unknown, "ws1.other.example": unknown, "a)(b=c": unknown, "person": unknown,
-		"away": out + "AWAY,OU=Other,DC=corp,DC=example", "srv1": out + "SRV1," + machines, "dc9": out + "DC9," + machines,
+		"away": out + "workstations.bases leaves out CN=AWAY,OU=Other,DC=corp,DC=example",
+		"srv1": out + "workstations.include_servers leaves out CN=SRV1," + machines,
+		"dc9":  out + "a domain controller never is one: CN=DC9," + machines,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, err := d.Workstation(t.Context(), name)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -54,59 +53,121 @@ type reading struct {
 	d       *Directory
 	query   query
 	deliver func(*ldap.Entry, rawGUID) error
+	members membership
 	seen    map[rawGUID]struct{}
 	stopped error // what deliver returned
 	skipped int
 	foreign int // objects outside the base: never delivered
+	outside int // objects that are excluded or members of no group
 	refs    int // referrals: not followed
 }
 
 // errStopped is the error of a read that its caller ended.
 var errStopped = errors.New("stopped by the caller")
 
-// readAll reads every base. deliver is called in the order of arrival, once per object; its error ends the read and is returned.
+// readAll reads every base without regard to groups. deliver is called in the order of arrival, once per object; its error ends the
+// read and is returned.
 func (d *Directory) readAll(ctx context.Context, q query, deliver func(*ldap.Entry, rawGUID) error) error {
-	r := &reading{d: d, query: q, deliver: deliver, seen: map[rawGUID]struct{}{}}
-	for _, b := range q.scope.bases {
-		err := d.use(ctx, func(c *conn) error {
-			d.readFrom(c.controller)
-			return r.base(ctx, c, b)
-		})
-		switch {
-		case errors.Is(err, errStopped):
-			return r.stopped
-		case err != nil:
-			return err
+	return d.readEach(ctx, q, everybody{}, []string{q.filter}, deliver)
+}
+
+// readEach reads every base with one filter after another, and delivers an object once even when several of them find it.
+func (d *Directory) readEach(ctx context.Context, q query, members membership, filters []string, deliver func(*ldap.Entry, rawGUID) error) error {
+	r := &reading{d: d, query: q, deliver: deliver, members: members, seen: map[rawGUID]struct{}{}}
+	for _, r.query.filter = range filters {
+		for _, b := range q.scope.bases {
+			err := d.use(ctx, func(c *conn) error {
+				d.readFrom(c.controller)
+				return r.base(ctx, c, b)
+			})
+			switch {
+			case errors.Is(err, errStopped):
+				return r.stopped
+			case err != nil:
+				return err
+			}
 		}
 	}
-	d.log.Debug(q.op, "domain", d.cfg.Name, "objects", len(r.seen), "skipped", r.skipped, "referrals", r.refs, "foreign", r.foreign)
+	d.log.Debug(q.op, "domain", d.cfg.Name, "objects", len(r.seen), "outside", r.outside, "skipped", r.skipped, "referrals", r.refs, "foreign", r.foreign)
 	return nil
 }
 
-// idsPerSearch is how many objects are asked for by their GUID in one search.
-const idsPerSearch = 100
+// Objects are asked for by their GUID, so many in one search, where they are known and few. Of some more than that all are read, and those
+// outside are passed over here; for a handful it is asked one by one whether they are in a group.
+const (
+	idsPerSearch = 100
+	fewMembers   = 20 * idsPerSearch
+	fewIDs       = 20
+)
 
-// readObjects is readAll, or with ids, which must be well-formed, a read of those of them that are in scope.
+// readObjects reads the objects of a scope, or with ids, which must be well-formed, those of them that are in scope.
 func (d *Directory) readObjects(ctx context.Context, q query, ids []photopush.GUID, deliver func(*ldap.Entry, rawGUID) error) error {
-	if ids == nil {
-		return d.readAll(ctx, q, deliver)
-	}
-	for part := range slices.Chunk(ids, idsPerSearch) {
-		var any strings.Builder
-		for _, id := range part {
-			guid, err := encodeGUID(id)
-			if err != nil {
-				return err
-			}
-			any.WriteString(equalsBytes("objectGUID", guid[:]))
+	guids := make([]rawGUID, len(ids))
+	for i, id := range ids {
+		var err error
+		if guids[i], err = encodeGUID(id); err != nil {
+			return err
 		}
-		some := q
-		some.filter = q.scope.and("(|" + any.String() + ")")
-		if err := d.readAll(ctx, some, deliver); err != nil {
+	}
+	if ids == nil {
+		if err := d.checkExcluded(ctx, q.scope); err != nil {
+			return err
+		}
+	}
+	if len(q.scope.groups) == 0 {
+		return d.readEach(ctx, q, everybody{}, q.scope.narrowed(ids == nil, guids), deliver)
+	}
+	q.attributes = forMembership(q.attributes)
+	if ids != nil && len(ids) <= fewIDs {
+		members, err := d.membersAmong(ctx, q.scope)
+		if err != nil {
+			return err
+		}
+		return d.readEach(ctx, q, members, q.scope.narrowed(false, guids), deliver)
+	}
+	members, err := d.readMembers(ctx, q.scope)
+	if err != nil {
+		return err
+	}
+	if ids != nil || len(members.guids) > fewMembers {
+		return d.readEach(ctx, q, members, q.scope.narrowed(ids == nil, guids), deliver)
+	}
+	return d.readEach(ctx, q, members, members.filters(q.scope), deliver)
+}
+
+// narrowed are the filters that find the objects with these GUIDs, or one that finds all.
+func (s scope) narrowed(all bool, guids []rawGUID) []string {
+	if all {
+		return []string{s.and("")}
+	}
+	var filters []string
+	for part := range slices.Chunk(guids, idsPerSearch) {
+		filters = append(filters, s.and(anyGUID(part)))
+	}
+	return filters
+}
+
+// checkExcluded looks whether what the configuration excludes is there. One that was renamed would let in whom it kept out.
+func (d *Directory) checkExcluded(ctx context.Context, s scope) error {
+	for _, b := range s.excluded {
+		err := d.use(ctx, func(c *conn) error {
+			_, err := c.run(ctx, baseSearch(b.name, "(objectClass=*)", "1.1"), "look for", b.name)
+			return err
+		})
+		if resultCode(err) == ldap.LDAPResultNoSuchObject {
+			return &photopush.Error{Reason: photopush.Denied, Op: "look for", On: b.name,
+				Err: errors.New("there is no such object, or the account may not see it: correct " + s.key + ".exclude")}
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// baseSearch asks for one object.
+func baseSearch(name, filter string, attributes ...string) *ldap.SearchRequest {
+	return ldap.NewSearchRequest(name, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, filter, attributes, nil)
 }
 
 // base reads one base from its beginning over one connection: a paging cookie belongs to its connection.
@@ -118,7 +179,7 @@ func (r *reading) base(ctx context.Context, c *conn, b base) error {
 	for {
 		cookie, err := c.page(ctx, request, func(e *ldap.Entry) error {
 			count, last = count+1, e.DN
-			return r.entry(b, e)
+			return r.entry(ctx, b, e)
 		}, func() { r.refs++ })
 		if err != nil {
 			return r.baseError(err, c, b, count, last)
@@ -150,18 +211,29 @@ func (r *reading) baseError(err error, c *conn, b base, count int, last string) 
 	return &lostError{lost.reason, fmt.Errorf("%s below %s, %s: %w", r.query.op, b.name, where, lost.err)}
 }
 
-// entry delivers one object, unless it was delivered before or lies elsewhere.
-func (r *reading) entry(b base, e *ldap.Entry) error {
-	guid, err := identify(b, e)
+// entry delivers one object, unless it was delivered before, lies elsewhere or is out of scope.
+func (r *reading) entry(ctx context.Context, b base, e *ldap.Entry) error {
+	guid, err := identify(b, r.query.scope, e)
 	switch {
 	case errors.Is(err, errForeign):
 		r.foreign++
+		return nil
+	case errors.Is(err, errLeftOut):
+		r.outside++
 		return nil
 	case err != nil:
 		r.skip(e, err)
 		return nil
 	}
 	if _, dup := r.seen[guid]; dup {
+		return nil
+	}
+	switch member, err := r.members.has(ctx, e); {
+	case err != nil:
+		r.stopped = err
+		return errStopped
+	case !member:
+		r.outside++
 		return nil
 	}
 	r.seen[guid] = struct{}{}
@@ -196,21 +268,22 @@ type objectError struct{ err error }
 func (e *objectError) Error() string { return e.err.Error() }
 func (e *objectError) Unwrap() error { return e.err }
 
-var errForeign = errors.New("the object lies outside the base")
+var (
+	errForeign = errors.New("the object lies outside the base")
+	errLeftOut = errors.New("the object is excluded")
+)
 
-// identify reads the GUID of an object, and checks that it lies where it was looked for.
-func identify(b base, e *ldap.Entry) (rawGUID, error) {
-	if len(e.DN) > maxText {
-		return rawGUID{}, errors.New("its distinguished name is too long")
-	}
-	dn, err := ldap.ParseDN(e.DN)
-	if err != nil {
+// identify reads the GUID of an object, and checks that it lies where it was looked for, and nowhere that is excluded.
+func identify(b base, s scope, e *ldap.Entry) (rawGUID, error) {
+	dn, err := parseName(e.DN)
+	switch {
+	case err != nil:
 		return rawGUID{}, fmt.Errorf("its distinguished name: %w", err)
-	}
-	if !b.covers(dn) {
+	case !b.covers(dn):
 		return rawGUID{}, errForeign
-	}
-	if len(e.Attributes) == 0 {
+	case s.excludes(dn):
+		return rawGUID{}, errLeftOut
+	case len(e.Attributes) == 0:
 		return rawGUID{}, fmt.Errorf("it shows no attribute: the account may read none, or its photos are larger than %d MiB together", maxPDU>>20)
 	}
 	return decodeGUID(e.GetEqualFoldRawAttributeValue("objectGUID"))
@@ -282,6 +355,32 @@ const maxMatches = 10
 
 // find returns the objects in scope that match, at most maxMatches of them.
 func (d *Directory) find(ctx context.Context, q query) ([]*ldap.Entry, error) {
+	members, err := d.membersAmong(ctx, q.scope)
+	if err != nil {
+		return nil, err
+	}
+	if len(q.scope.groups) > 0 {
+		q.attributes = forMembership(q.attributes)
+	}
+	found, err := d.search(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	var kept []*ldap.Entry
+	for _, e := range found {
+		member, err := members.has(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		if member {
+			kept = append(kept, e)
+		}
+	}
+	return kept, nil
+}
+
+// search returns the objects of a scope that match, without regard to its groups.
+func (d *Directory) search(ctx context.Context, q query) ([]*ldap.Entry, error) {
 	select {
 	case d.lookups <- struct{}{}:
 		defer func() { <-d.lookups }()
@@ -296,7 +395,7 @@ func (d *Directory) find(ctx context.Context, q query) ([]*ldap.Entry, error) {
 			if err != nil {
 				return err
 			}
-			found = append(found, d.matches(b, entries, seen)...)
+			found = append(found, d.matches(b, q.scope, entries, seen)...)
 			return nil
 		})
 		if err != nil {
@@ -306,11 +405,14 @@ func (d *Directory) find(ctx context.Context, q query) ([]*ldap.Entry, error) {
 	return found, nil
 }
 
-// matches keeps the entries that lie below the base and were not found before.
-func (d *Directory) matches(b base, entries []*ldap.Entry, seen map[rawGUID]struct{}) []*ldap.Entry {
+// matches keeps the entries that lie in the scope and were not found before.
+func (d *Directory) matches(b base, s scope, entries []*ldap.Entry, seen map[rawGUID]struct{}) []*ldap.Entry {
 	var kept []*ldap.Entry
 	for _, e := range entries {
-		guid, err := identify(b, e)
+		guid, err := identify(b, s, e)
+		if errors.Is(err, errLeftOut) {
+			continue
+		}
 		if err != nil {
 			d.log.Warn("object in the directory is left out", "dn", decodeText(e.DN), "err", err)
 			continue

@@ -157,7 +157,7 @@ func TestScope(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := c.config()
-			cfg.Users = UserScope{test.bases, test.filter}
+			cfg.Users = UserScope{Bases: test.bases, Filter: test.filter}
 			got, err := accounts(t, open(t, cfg, Options{}))
 			if diff := cmp.Diff(test.want, got); err != nil || diff != "" {
 				t.Errorf("%v, -want +got\n%s", err, diff)
@@ -261,7 +261,7 @@ func TestUnusableObjects(t *testing.T) {
 func TestForeignObjects(t *testing.T) {
 	b := parseBases([]string{staff})[0]
 	d := &Directory{log: slog.New(slog.DiscardHandler)}
-	r := &reading{d: d, seen: map[rawGUID]struct{}{}, deliver: func(e *ldap.Entry, _ rawGUID) error {
+	r := &reading{d: d, members: everybody{}, seen: map[rawGUID]struct{}{}, deliver: func(e *ldap.Entry, _ rawGUID) error {
 		if e.DN != "CN=in,"+staff {
 			t.Errorf("%q was delivered", e.DN)
 		}
@@ -270,12 +270,12 @@ func TestForeignObjects(t *testing.T) {
 	entries := []*ldap.Entry{}
 	for i, dn := range []string{"CN=in," + staff, "CN=out,DC=corp,DC=example", "CN=out,OU=Other" + staff[3:], "CN=a\\," + staff[:3], "no name", "", "CN=" + strings.Repeat("a", maxText) + "," + staff} {
 		entries = append(entries, ldap.NewEntry(dn, map[string][]string{"objectGUID": {fmt.Sprintf("%016d", i)}}))
-		must(t, r.entry(b, entries[i]))
+		must(t, r.entry(t.Context(), b, entries[i]))
 	}
 	if len(r.seen) != 1 || r.foreign+r.skipped != 6 {
 		t.Errorf("%d delivered, %d foreign, %d skipped", len(r.seen), r.foreign, r.skipped)
 	}
-	if found := d.matches(b, entries, map[rawGUID]struct{}{}); len(found) != 1 || found[0] != entries[0] {
+	if found := d.matches(b, scope{}, entries, map[rawGUID]struct{}{}); len(found) != 1 || found[0] != entries[0] {
 		t.Errorf("found %v", found)
 	}
 }

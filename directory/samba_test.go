@@ -151,7 +151,7 @@ func testSambaNames(t *testing.T, d *sambalab.Domain, sids []photopush.SID) {
 		}
 	}
 	_, _, err := dir.User(t.Context(), "away")
-	want := "find user away: out_of_scope: no such user in scope: users.bases and users.filter leave out CN=away," + sambalab.ServiceOU
+	want := "find user away: out_of_scope: no such user in scope: users.bases leaves out CN=away," + sambalab.ServiceOU
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -17,12 +18,20 @@ func (b base) covers(dn *ldap.DN) bool {
 	return b.parsed.EqualFold(dn) || b.parsed.AncestorOfFold(dn)
 }
 
-// A scope is a set of bases with the filter that an object must match below them.
+// A scope says which objects are cared for: those of a kind that lie at or below a base and not at or below an excluded one, pass
+// every rule, and are members of a group, directly, through other groups or by their primary group.
 type scope struct {
-	key    string // of the configuration, for errors: users, workstations
-	bases  []base
-	filter string
+	key      string // of the configuration, for errors: users, workstations
+	bases    []base
+	excluded []base
+	kind     string // filter
+	rules    []rule
+	groups   []string // distinguished names; none: nobody has to be a member
+	filter   string   // kind and rules
 }
+
+// A rule is a filter with what it comes from: the part of a sentence that ends with the object.
+type rule struct{ origin, filter string }
 
 // People are user objects, inetOrgPerson too, but no computers and no managed service accounts.
 const peopleFilter = "(objectCategory=person)(objectClass=user)(!(objectClass=computer))"
@@ -37,19 +46,53 @@ const (
 )
 
 func userScope(c UserScope) scope {
-	return scope{"users", parseBases(c.Bases), peopleFilter + c.Filter}
+	return scope{
+		key: "users", bases: parseBases(c.Bases), excluded: parseBases(c.Exclude), kind: peopleFilter, groups: c.Groups,
+		rules: []rule{{"users.filter leaves out", c.Filter}},
+	}.withFilter()
 }
 
 func workstationScope(c WorkstationScope) scope {
-	filter := computerFilter + noControllers
-	if !c.IncludeServers {
-		filter += noServers
+	s := scope{
+		key: "workstations", bases: parseBases(c.Bases), excluded: parseBases(c.Exclude), kind: computerFilter, groups: c.Groups,
+		rules: []rule{{"a domain controller never is one:", noControllers}},
 	}
-	return scope{"workstations", parseBases(c.Bases), filter + c.Filter}
+	if !c.IncludeServers {
+		s.rules = append(s.rules, rule{"workstations.include_servers leaves out", noServers})
+	}
+	s.rules = append(s.rules, rule{"workstations.filter leaves out", c.Filter})
+	return s.withFilter()
+}
+
+// withFilter joins what a server is to look at.
+func (s scope) withFilter() scope {
+	s.filter = s.kind
+	for _, r := range s.rules {
+		s.filter += r.filter
+	}
+	return s
+}
+
+// domainScope is everything of a kind in the whole domain.
+func (d *Directory) domainScope(kind string) scope {
+	return scope{key: "name", bases: parseBases([]string{d.root()}), kind: kind}.withFilter()
 }
 
 // and is the filter of the scope narrowed by another one.
 func (s scope) and(filter string) string { return "(&" + s.filter + filter + ")" }
+
+// excludes tells whether an object of that name is left out by its place.
+func (s scope) excludes(dn *ldap.DN) bool { return covering(s.excluded, dn) >= 0 }
+
+// covering is the index of the first base that covers dn; -1 for none.
+func covering(bases []base, dn *ldap.DN) int {
+	for i, b := range bases {
+		if b.covers(dn) {
+			return i
+		}
+	}
+	return -1
+}
 
 // parseBases keeps the bases that no other one covers, so that nothing is read twice.
 func parseBases(names []string) []base {
@@ -81,6 +124,14 @@ func coveredByOther(all []base, i int) bool {
 	return false
 }
 
+// parseName reads the distinguished name of an object, which a server may have made as long as it likes.
+func parseName(name string) (*ldap.DN, error) {
+	if len(name) > maxText {
+		return nil, errors.New("its distinguished name is too long")
+	}
+	return ldap.ParseDN(name)
+}
+
 // equals is a filter for an attribute that has exactly the value.
 func equals(attribute, value string) string {
 	return "(" + attribute + "=" + ldap.EscapeFilter(value) + ")"
@@ -96,4 +147,13 @@ func equalsBytes(attribute string, value []byte) string {
 	}
 	b.WriteByte(')')
 	return b.String()
+}
+
+// anyGUID is a filter for the objects with one of the GUIDs.
+func anyGUID(guids []rawGUID) string {
+	var b strings.Builder
+	for _, guid := range guids {
+		b.WriteString(equalsBytes("objectGUID", guid[:]))
+	}
+	return "(|" + b.String() + ")"
 }

@@ -157,16 +157,16 @@ func candidateList(found []*ldap.Entry) string {
 	return list
 }
 
-// unknownUser is the error when nobody in scope has the name; it tells whether somebody outside has.
+// unknownUser is the error when nobody in scope has the name; it tells whether somebody outside has, and what leaves him out.
 func (d *Directory) unknownUser(ctx context.Context, name, filter string) error {
-	dn, err := d.outside(ctx, peopleFilter, filter)
+	why, err := d.whyOutside(ctx, d.people, filter)
 	switch {
 	case err != nil:
 		return err
-	case dn == "":
+	case why == "":
 		return userError(name, photopush.OutOfScope, photopush.ErrUnknownUser)
 	}
-	return userError(name, photopush.OutOfScope, fmt.Errorf("%w in scope: users.bases and users.filter leave out %s", photopush.ErrUnknownUser, dn))
+	return userError(name, photopush.OutOfScope, fmt.Errorf("%w in scope: %s", photopush.ErrUnknownUser, why))
 }
 
 // user decodes a user.

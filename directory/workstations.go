@@ -82,17 +82,16 @@ func (d *Directory) hostFilter(name string) string {
 	return "(|" + equals("sAMAccountName", host+"$") + equals("dNSHostName", host+"."+d.cfg.Name) + ")"
 }
 
-// unknownWorkstation is the error when none in scope has the name; it tells whether one outside has.
+// unknownWorkstation is the error when none in scope has the name; it tells whether one outside has, and what leaves it out.
 func (d *Directory) unknownWorkstation(ctx context.Context, name, filter string) error {
-	dn, err := d.outside(ctx, computerFilter, filter)
+	why, err := d.whyOutside(ctx, d.devices, filter)
 	switch {
 	case err != nil:
 		return err
-	case dn == "":
+	case why == "":
 		return workstationError(name, photopush.OutOfScope, photopush.ErrUnknownWorkstation)
 	}
-	return workstationError(name, photopush.OutOfScope,
-		fmt.Errorf("%w in scope: the section workstations leaves out %s", photopush.ErrUnknownWorkstation, dn))
+	return workstationError(name, photopush.OutOfScope, fmt.Errorf("%w in scope: %s", photopush.ErrUnknownWorkstation, why))
 }
 
 // workstation decodes a computer.

@@ -137,7 +137,7 @@ func (w *swap) read(ctx context.Context, c *conn) ([][]byte, error) {
 		return nil, err
 	}
 	request := ldap.NewSearchRequest(name, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, w.d.people.and(""),
-		[]string{"objectGUID", w.Attribute}, nil)
+		forMembership([]string{w.Attribute}), nil)
 	entries, err := c.run(ctx, request, "read "+w.Attribute+" of", w.User.DN)
 	switch {
 	case isLost(err) || ctx.Err() != nil:
@@ -148,18 +148,30 @@ func (w *swap) read(ctx context.Context, c *conn) ([][]byte, error) {
 		return nil, err
 	}
 	for _, b := range w.d.people.bases {
-		guid, err := identify(b, entries[0])
+		guid, err := identify(b, w.d.people, entries[0])
 		switch {
-		case errors.Is(err, errForeign):
+		case errors.Is(err, errForeign), errors.Is(err, errLeftOut):
 		case err != nil || guid.GUID() != w.User.GUID:
 			return nil, w.fail(photopush.Unsupported, errors.Join(errors.New("another object was answered than was asked for"), err))
 		default:
 			w.dn = entries[0].DN
-			return entries[0].GetEqualFoldRawAttributeValues(w.Attribute), nil
+			return entries[0].GetEqualFoldRawAttributeValues(w.Attribute), w.checkMember(ctx, entries[0])
 		}
 	}
 	w.dn = entries[0].DN
 	return nil, w.fail(photopush.OutOfScope, errors.New("the user has moved out of scope"))
+}
+
+// checkMember refuses a user who is in none of the groups of the scope.
+func (w *swap) checkMember(ctx context.Context, e *ldap.Entry) error {
+	members, err := w.d.membersAmong(ctx, w.d.people)
+	if err != nil {
+		return err
+	}
+	if member, err := members.has(ctx, e); err != nil || member {
+		return err
+	}
+	return w.fail(photopush.OutOfScope, errors.New("the user is in none of users.groups by now"))
 }
 
 // guidName is the name by which an object is found wherever it lies (MS-ADTS 3.1.1.3.1.2.4).
