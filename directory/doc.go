@@ -1,7 +1,8 @@
 // Package directory reads Active Directory over LDAP: people, their photos, and computers.
 //
-// A Directory is one domain. It keeps a few connections to one of its domain controllers, turns to the next controller when
-// that one fails, and reads page by page, so that nothing is held beyond the object at hand. A password crosses the network only
+// A Directory is one domain. It finds its domain controllers by DNS, those of our site first, unless the configuration lists them; keeps a few
+// connections to one of them, turns to the next one when that one fails, and returns when it answers again. It reads page by
+// page, so that nothing is held beyond the object at hand. A password crosses the network only
 // inside TLS, and a rejected one is not sent a second time.
 //
 // What it leaves to others: decoding photos (photo), deciding who should have which (want), and keeping what was read (store).

@@ -247,6 +247,7 @@ func TestSamba(t *testing.T) {
 		{"push that cannot be done", c.testRefusals},
 		{"stale", c.testStale},
 		{"StartTLS", c.testStartTLS},
+		{"no controller listed", c.testByDNS},
 		{"wrong password", c.testWrongPassword},
 		{"dead domain controller", c.testDead},
 	} {
@@ -347,6 +348,32 @@ func (c *sambaCompany) testStartTLS(t *testing.T) {
 	c.judge(t)
 }
 
+// unlisted writes a configuration that names no controller, and more lines for the domain.
+func (c *sambaCompany) unlisted(t *testing.T, name string, more ...string) string {
+	t.Helper()
+	listed := c.writeConfig(t, name, c.domain.LDAPS(), c.domain.PasswordFile, more...)
+	b, err := os.ReadFile(listed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.writeFile(t, name, strings.Replace(string(b), fmt.Sprintf("    controllers: [%q]\n", c.domain.LDAPS()), "", 1))
+}
+
+// testByDNS finds the controller by its SRV records, and says which one it is.
+func (c *sambaCompany) testByDNS(t *testing.T) {
+	c.domain.AddSite("Berlin", "127.0.0.0/8")
+	c.newPhoto(6003)
+	for name, want := range map[string]string{"site: " + sambalab.DefaultSite: "site=" + sambalab.DefaultSite, "encryption: starttls": "site=Berlin", "page_size: 3": "site=Berlin"} {
+		scheme := map[bool]string{true: "ldap", false: "ldaps"}[strings.Contains(name, "starttls")]
+		r := built(t, c.unlisted(t, "unlisted.yaml", name), "--log-level", "info", "push", "u1001")
+		used := fmt.Sprintf("msg=\"domain controller in use\" domain=corp.example controller=%s://dc1.corp.example\n", scheme)
+		if r.code != 0 || strings.Count(r.stdout, "u1001: ") != 2 || !strings.Contains(r.stderr, want) || strings.Count(r.stderr, used) != 1 {
+			t.Errorf("%s: push ends with %d, prints %q and %q, want %s and %s in it", name, r.code, r.stdout, r.stderr, want, used)
+		}
+	}
+	c.judge(t)
+}
+
 // testWrongPassword counts attempts where they arrive.
 func (c *sambaCompany) testWrongPassword(t *testing.T) {
 	c.domain.Set(sambalab.BaseDN, "lockoutThreshold", "5") // without one, the controller counts nothing
@@ -381,6 +408,8 @@ func (c *sambaCompany) testDead(t *testing.T) {
 	saysWith(t, byAddress, exitDirectory, "", "photopush: domain corp.example: read directory corp.example: *", "sync")
 	c.says(t, exitDirectory, "", "photopush: domain corp.example: read directory corp.example: dns: no domain controller answers: ldaps://dc1.corp.example: *", "sync")
 	c.says(t, exitDirectory, "", "photopush: push u1001: read directory corp.example: dns: no domain controller answers: ldaps://dc1.corp.example: *", "push", "u1001")
+	saysWith(t, c.unlisted(t, "unlisted.yaml"), exitDirectory, "", "photopush: domain corp.example: read directory corp.example: dns: no domain controller answers: DNS names none: "+
+		"lookup _ldap._tcp.dc._msdcs.corp.example on "+c.domain.DNS()+": *", "sync")
 	if r := mustBuilt(t, c.ConfigFile, "stale"); !strings.Contains(r.stdout, "ws3.corp.example") {
 		t.Errorf("stale prints %q", r.stdout)
 	}

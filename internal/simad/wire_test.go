@@ -233,7 +233,7 @@ func FuzzAnswerDNS(f *testing.F) {
 	}
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		answer, err := d.answerDNS(b)
+		answer, err := d.answerUDP(b)
 		if err != nil {
 			return
 		}
