@@ -278,6 +278,32 @@ func TestPushOfFile(t *testing.T) {
 	})
 }
 
+// TestManyFiles: the directory does not wait for long while files are decoded.
+func TestManyFiles(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCompany(t)
+		f := &cabinet{files: map[string][]photopush.Photo{}}
+		c.PhotoFiles = f
+		d := c.domain(corp)
+		for range 70 {
+			p := d.person()
+			p.photos = nil
+			f.put(p, 8300)
+		}
+		d.person().photos = nil
+		c.mustPass()
+		var batches []int
+		for _, e := range c.seen {
+			if e.Kind == ReadUsers {
+				batches = append(batches, e.N)
+			}
+		}
+		if diff := cmp.Diff([]int{32, 32, 7}, batches); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // TestFactsOfOldRows: what an older version has stored lacks the photo's facts, and gets them.
 func TestFactsOfOldRows(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -3,8 +3,11 @@ package jobs
 import (
 	"context"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	photopush "github.com/photopush/photopush"
 )
@@ -198,13 +201,20 @@ type userBatch struct {
 	bytes      int
 }
 
-// maxBatchBytes bounds the photos held at a time.
-const maxBatchBytes = 8 << 20
+// maxBatchBytes bounds the photos held at a time. Somebody's files are not held, but take long to be decoded while the directory waits: they count as much as a
+// large photo does.
+const (
+	maxBatchBytes = 8 << 20
+	bytesOfFiles  = maxBatchBytes / 32
+)
 
 func (b *userBatch) add(ctx context.Context, u photopush.User, photos []photopush.Photo) error {
 	b.users, b.photos = append(b.users, u), append(b.photos, photos)
 	for _, p := range photos {
 		b.bytes += len(p.Bytes)
+	}
+	if mark, _ := b.filesMark(u); mark != "" && b.photosRead {
+		b.bytes += bytesOfFiles
 	}
 	if len(b.users) < batchSize && b.bytes < maxBatchBytes {
 		return nil
@@ -221,19 +231,14 @@ func (b *userBatch) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	records := make([]photopush.UserRecord, 0, len(b.users))
-	for i, u := range b.users {
-		switch before := known[u.SID]; {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case b.photosRead:
-			records = append(records, b.record(ctx, u, b.photos[i], before))
-		case b.keeps(u, before):
-			before.User = u
-			records = append(records, before)
-		default:
-			b.need = append(b.need, u.GUID)
-		}
+	var records []photopush.UserRecord
+	if b.photosRead {
+		records, err = b.judge(ctx, known)
+	} else {
+		records, err = b.kept(known), ctx.Err()
+	}
+	if err != nil {
+		return err
 	}
 	if err := b.Store.PutUsers(ctx, b.pass, records); err != nil {
 		return err
@@ -241,6 +246,39 @@ func (b *userBatch) flush(ctx context.Context) error {
 	b.observe(Event{Kind: ReadUsers, N: len(records)})
 	b.users, b.photos, b.bytes = b.users[:0], b.photos[:0], 0
 	return nil
+}
+
+// maxJudged bounds the users whose photos are decoded at once, however many processors there are: each may take some hundred MiB.
+const maxJudged = 8
+
+// judge looks at the photos of all, several side by side: the directory waits meanwhile, and a new photo takes up to half a second.
+func (b *userBatch) judge(ctx context.Context, known map[photopush.SID]photopush.UserRecord) ([]photopush.UserRecord, error) {
+	records := make([]photopush.UserRecord, len(b.users))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(min(runtime.GOMAXPROCS(0), maxJudged))
+	for i, u := range b.users {
+		g.Go(func() error {
+			if ctx.Err() == nil {
+				records[i] = b.record(ctx, u, b.photos[i], known[u.SID])
+			}
+			return ctx.Err()
+		})
+	}
+	return records, g.Wait()
+}
+
+// kept are those of whose photos what is known holds; the others need theirs.
+func (b *userBatch) kept(known map[photopush.SID]photopush.UserRecord) (records []photopush.UserRecord) {
+	for _, u := range b.users {
+		before := known[u.SID]
+		if !b.keeps(u, before) {
+			b.need = append(b.need, u.GUID)
+			continue
+		}
+		before.User = u
+		records = append(records, before)
+	}
+	return records
 }
 
 // keeps tells whether what is known of the user's photos holds: nothing was learnt of the photos of one who was out of scope meanwhile.

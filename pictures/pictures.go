@@ -26,6 +26,7 @@ type Cache struct {
 	recipes  *photo.Recipes
 	rule     Rule
 	slots    chan struct{} // one for each photo that is being decoded
+	fetches  chan struct{} // one for each user whose photos are held
 	requests flights[request, *photo.Set]
 	renders  flights[string, *photo.Set]
 
@@ -49,6 +50,10 @@ const maxSeen = 50_000
 // maxRenders bounds how many photos are decoded at once, however many processors there are: each may take 320 MiB at the worst.
 const maxRenders = 8
 
+// maxFetches bounds the users whose photos are read and held at once: each may have several files of 32 MiB. It is more than maxRenders, so that reading keeps ahead
+// of decoding.
+const maxFetches = 2 * maxRenders
+
 // New makes an empty cache. As many photos are decoded at once as Go uses processors.
 func New(src Source, recipes *photo.Recipes, cfg Config) *Cache {
 	return &Cache{
@@ -56,6 +61,7 @@ func New(src Source, recipes *photo.Recipes, cfg Config) *Cache {
 		recipes: recipes,
 		rule:    cfg.Rule,
 		slots:   make(chan struct{}, min(runtime.GOMAXPROCS(0), maxRenders)),
+		fetches: make(chan struct{}, maxFetches),
 		sets:    newLRU[string, *photo.Set](int64(cfg.CacheSize)),
 		seen:    newLRU[[sha256.Size]byte, seenPhoto](maxSeen),
 	}
@@ -82,6 +88,12 @@ func (c *Cache) Set(ctx context.Context, sid photopush.SID, digest string) (*pho
 
 // fetch makes the picture set of the best photo that the directory has of sid.
 func (c *Cache) fetch(ctx context.Context, sid photopush.SID) (*photo.Set, error) {
+	select {
+	case c.fetches <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-c.fetches }()
 	user, photos, err := c.src.Photos(ctx, sid)
 	if err != nil {
 		return nil, err

@@ -283,6 +283,56 @@ func TestSlotsAreWaitedFor(t *testing.T) {
 	})
 }
 
+// TestFewAreFetchedAtOnce: the photos of no more users are held than are bound, however many are asked for; who gives up is told at once.
+func TestFewAreFetchedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const users = 3 * maxFetches
+		d := directoryOf(nil)
+		for i := range users {
+			d.put(photopush.SID(fmt.Sprint(i)), picture(t, 32, uint8(i)))
+		}
+		proceed := make(chan struct{})
+		d.before = func(context.Context) error { <-proceed; return nil }
+		c := newCache(d)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		var made, left atomic.Int32
+		for i := range users {
+			wg.Go(func() {
+				switch set, err := c.Set(ctx, photopush.SID(fmt.Sprint(i)), "wanted"); {
+				case err == nil && set != nil:
+					made.Add(1)
+				case errors.Is(err, context.Canceled):
+					left.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		if d.asked != maxFetches {
+			t.Errorf("%d users are read at once, want %d", d.asked, maxFetches)
+		}
+		for range maxFetches {
+			proceed <- struct{}{}
+		}
+		synctest.Wait()
+		if d.asked != 2*maxFetches || made.Load() != maxFetches {
+			t.Errorf("%d users were asked for, and %d sets made", d.asked, made.Load())
+		}
+		cancel()
+		synctest.Wait()
+		if left.Load() != users-2*maxFetches {
+			t.Errorf("%d gave up, want those who waited, %d", left.Load(), users-2*maxFetches)
+		}
+		close(proceed)
+		wg.Wait()
+		if len(c.fetches) != 0 {
+			t.Errorf("%d are still held", len(c.fetches))
+		}
+	})
+}
+
 // TestNewerRequestReadsAnew does not give what was read for an old digest to one who wants the new photo.
 func TestNewerRequestReadsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
