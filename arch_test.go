@@ -21,6 +21,7 @@ var imports = map[string][]string{
 	"visit":           {"accountpicture", "photo"},
 	"jobs":            {"accountpicture", "want", "visit"},
 	"winrm":           {"gss"},
+	"directory":       {"gss"},
 	"winrm/masterzen": {"winrm"}, // a module of its own: it alone knows masterzen/winrm
 	"doctor":          {"winrm", "accountpicture"},
 	"contactsheet":    {"photo"},
@@ -40,7 +41,7 @@ var testImports = map[string][]string{
 	"doctor":          {"gss", "internal/krblab", "internal/simwin", "internal/winelab"},
 	"winrm":           {"accountpicture", "internal/farend", "internal/krblab", "internal/simwin"},
 	"winrm/masterzen": {"gss", "internal/badge", "internal/farend", "internal/krblab", "internal/simwin", "photo", "visit"},
-	"directory":       {"internal/simad", "internal/sambalab"},
+	"directory":       {"internal/krblab", "internal/simad", "internal/sambalab"},
 	"visit":           {"internal/simwin", "internal/winelab", "internal/badge", "winrm"},
 	"jobs":            {"internal/badge", "internal/simwin", "photo", "store"},
 	"store":           {"store/storetest"},

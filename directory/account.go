@@ -1,30 +1,100 @@
 package directory
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/photopush/photopush"
+	"github.com/photopush/photopush/gss"
 )
 
 // An Account is who signs in to the domain controllers, and how.
 type Account struct {
-	BindUser     string `yaml:"bind_user" help:"Account to sign in with: user@domain, DOMAIN\\user or a distinguished name. To read, a plain domain user is enough." example:"svc-photopush@corp.example"`
-	PasswordFile string `yaml:"password_file" unless:"password_env is set" help:"File whose first line is the account's password." example:"/etc/photopush/ldap-password"`
-	PasswordEnv  string `yaml:"password_env" help:"Environment variable that holds the password, instead of password_file."`
+	Auth            string `yaml:"auth" default:"simple" help:"How to sign in: simple, with name and password inside TLS; kerberos, which hardened domains want, without the password ever being sent; or certificate, that of the client, inside TLS. It is never changed to another by itself."`
+	BindUser        string `yaml:"bind_user" unless:"auth is certificate or ccache_file is set" help:"Account to sign in with. For simple: user@domain, DOMAIN\\user or a distinguished name; for kerberos: user or user@REALM. To read, a plain domain user is enough." example:"svc-photopush@corp.example"`
+	PasswordFile    string `yaml:"password_file" unless:"auth is certificate or one of password_env, keytab_file and ccache_file is set" help:"For simple and kerberos: file whose first line is the account's password." example:"/etc/photopush/ldap-password"`
+	PasswordEnv     string `yaml:"password_env" help:"For simple and kerberos: environment variable that holds the password, instead of password_file."`
+	KeytabFile      string `yaml:"keytab_file" help:"For kerberos, instead of a password: file with the account's keys." example:"/etc/photopush/svc-photopush.keytab"`
+	CCacheFile      string `yaml:"ccache_file" help:"For kerberos, instead of a password: credential cache with tickets, which someone else renews; bind_user may be empty then."`
+	CertificateFile string `yaml:"certificate_file" help:"For certificate: PEM file with the client's certificate, which the domain maps to an account." example:"/etc/photopush/svc-photopush.pem"`
+	KeyFile         string `yaml:"key_file" help:"For certificate: PEM file with the key of the certificate." example:"/etc/photopush/svc-photopush.key"`
 }
 
-// isZero tells whether no account is named.
-func (a Account) isZero() bool { return a == Account{} }
+// Values of auth.
+const (
+	authSimple      = "simple"
+	authKerberos    = "kerberos"
+	authCertificate = "certificate"
+)
 
-// Secret is where the password is kept.
+// isZero tells whether no account is named, however it would sign in.
+func (a Account) isZero() bool { return a == Account{Auth: a.Auth} }
+
+// Name is who signs in, for people and for the guard of credentials.
+func (a *Account) Name() string {
+	switch {
+	case a.Auth == authCertificate:
+		return "certificate " + a.CertificateFile
+	case a.BindUser == "" && a.CCacheFile != "":
+		return "credential cache " + a.CCacheFile
+	}
+	return a.BindUser
+}
+
+// Mechanism is how, for the guard of credentials: ldap-simple, ldap-kerberos or ldap-certificate.
+func (a *Account) Mechanism() string { return "ldap-" + a.Auth }
+
+// Secret is what proves the account: the place of the password, or the file that stands for it. A certificate is renewed whenever its key is.
 func (a *Account) Secret() photopush.Secret {
+	for _, file := range []string{a.KeytabFile, a.CCacheFile, a.CertificateFile} {
+		if file != "" {
+			return photopush.Secret{File: file}
+		}
+	}
+	return a.password()
+}
+
+func (a *Account) password() photopush.Secret {
 	return photopush.Secret{File: a.PasswordFile, Env: a.PasswordEnv}
 }
 
+// KerberosAccount is the account as tickets are asked for with it; nil when it signs in without.
+func (a *Account) KerberosAccount() *gss.KerberosAccount {
+	if a.Auth != authKerberos {
+		return nil
+	}
+	return &gss.KerberosAccount{User: a.BindUser, Password: a.password(), KeytabFile: a.KeytabFile, CacheFile: a.CCacheFile}
+}
+
 func (a *Account) validate(v configFaults) {
+	switch a.Auth {
+	case authSimple:
+		a.validateSimple(v)
+	case authKerberos:
+		a.validateKerberos(v)
+	case authCertificate:
+		a.validateCertificate(v)
+	default:
+		v.add("auth is %q, want simple, kerberos or certificate", a.Auth)
+		return
+	}
+	for _, k := range []struct{ key, value, auth string }{
+		{"keytab_file", a.KeytabFile, authKerberos},
+		{"ccache_file", a.CCacheFile, authKerberos},
+		{"certificate_file", a.CertificateFile, authCertificate},
+		{"key_file", a.KeyFile, authCertificate},
+	} {
+		if k.value != "" && k.auth != a.Auth {
+			v.add("%s is set, which belongs to auth %s, but auth is %s", k.key, k.auth, a.Auth)
+		}
+	}
+}
+
+func (a *Account) validateSimple(v configFaults) {
 	switch {
 	case a.BindUser == "":
 		v.add(`bind_user is empty, want user@domain, DOMAIN\user or a distinguished name`)
@@ -36,6 +106,38 @@ func (a *Account) validate(v configFaults) {
 		v.add("password_file is empty, want it or password_env")
 	case a.PasswordFile != "" && a.PasswordEnv != "":
 		v.add("password_file and password_env are both set, want one of them")
+	}
+}
+
+func (a *Account) validateKerberos(v configFaults) {
+	switch {
+	case a.BindUser == "" && a.CCacheFile == "":
+		v.add("bind_user is empty, want user or user@REALM")
+	case strings.ContainsAny(a.BindUser, `\=/`) || strings.HasPrefix(a.BindUser, "@") || strings.ContainsFunc(a.BindUser, unicode.IsControl):
+		v.add("bind_user is %q, want user or user@REALM with auth kerberos", a.BindUser)
+	}
+	set := 0
+	for _, place := range []string{a.PasswordFile, a.PasswordEnv, a.KeytabFile, a.CCacheFile} {
+		if place != "" {
+			set++
+		}
+	}
+	if set != 1 {
+		v.add("password_file, password_env, keytab_file and ccache_file: %d of them are set, want one", set)
+	}
+}
+
+func (a *Account) validateCertificate(v configFaults) {
+	if a.CertificateFile == "" {
+		v.add("certificate_file is empty, want the client's certificate")
+	}
+	if a.KeyFile == "" {
+		v.add("key_file is empty, want the key of the certificate")
+	}
+	for _, k := range []struct{ key, value string }{{"bind_user", a.BindUser}, {"password_file", a.PasswordFile}, {"password_env", a.PasswordEnv}} {
+		if k.value != "" {
+			v.add("%s is set, but with auth certificate the domain knows the account by the certificate", k.key)
+		}
 	}
 }
 
@@ -54,11 +156,27 @@ func bindUserForm(s string) bool {
 
 // checkFiles reads the files that the account names.
 func (a *Account) checkFiles(path string) error {
-	if a.PasswordFile == "" {
-		return nil
+	fault := func(key string, err error) error {
+		if err != nil {
+			err = fmt.Errorf("%s.%s: %w", path, key, err)
+		}
+		return err
 	}
-	if _, err := a.Secret().Reveal(); err != nil {
-		return fmt.Errorf("%s.password_file: %w", path, err)
+	switch {
+	case a.Auth == authCertificate && a.CertificateFile != "" && a.KeyFile != "":
+		key := "certificate_file"
+		_, err := photopush.LoadCertificate(a.CertificateFile, a.KeyFile)
+		if e, ok := errors.AsType[*photopush.SecretError](err); ok && e.Place.File == a.KeyFile {
+			key = "key_file"
+		}
+		return fault(key, err)
+	case a.KeytabFile != "":
+		return fault("keytab_file", gss.KerberosAccount{KeytabFile: a.KeytabFile}.CheckFiles())
+	case a.CCacheFile != "":
+		return fault("ccache_file", gss.KerberosAccount{CacheFile: a.CCacheFile}.CheckFiles())
+	case a.PasswordFile != "":
+		_, err := a.password().Reveal()
+		return fault("password_file", err)
 	}
 	return nil
 }

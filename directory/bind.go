@@ -2,70 +2,114 @@ package directory
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"strings"
-	"sync"
 
+	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/photopush/photopush"
+	"github.com/photopush/photopush/gss"
 )
 
-// A binder authenticates a connection that is encrypted already. It is asked by one caller at a time.
+// A binder proves the account on a connection. It is asked by one caller at a time.
 type binder interface {
-	// bind returns a *photopush.Error with reason Auth when the credential was rejected; it then returns that error again, without
-	// asking a controller, until the credential has changed. A *lostError means that another controller may do better.
-	bind(ctx context.Context, c *conn) error
+	// prepare comes before the connection, and may add to its TLS what the account is proved with there. Its error is final.
+	prepare(*tls.Config) error
+
+	// bind proves the account, and returns what LDAP is spoken over from then on. An error with reason Auth says that the credential was
+	// rejected; a *lostError, that another controller may do better.
+	bind(ctx context.Context, ch *channel) (net.Conn, error)
 }
 
-// A simpleBinder sends name and password (RFC 4513 5.1.3).
-type simpleBinder struct {
-	user   string
+// newBinder is that of the account; tickets are those of Kerberos.
+func newBinder(cfg *Config, tickets *gss.Kerberos) (binder, error) {
+	a := &cfg.Account
+	b := &prudentBinder{name: a.Name(), secret: a.Secret()}
+	switch {
+	case a.Auth == authSimple:
+		b.binder = &simpleBinder{user: a.BindUser, password: a.password()}
+	case a.Auth == authCertificate:
+		b.binder = &certificateBinder{file: a.CertificateFile, key: a.KeyFile}
+	case tickets != nil:
+		b.binder = &kerberosBinder{user: a.Name(), domain: cfg.Name, tickets: tickets}
+	default:
+		return nil, &photopush.Error{Reason: photopush.Internal, Op: "bind as", On: a.Name(), Err: errNoTickets}
+	}
+	return b, nil
+}
+
+var errNoTickets = errors.New("auth kerberos needs Options.Kerberos")
+
+// A prudentBinder does not try a rejected credential again until its secret has changed.
+type prudentBinder struct {
+	binder
+	name   string
 	secret photopush.Secret
 
-	mu       sync.Mutex
-	rejected error // of the last rejection, nil after a success
+	rejected error // nil after a success
 	mark     photopush.SecretMark
 }
 
-func (b *simpleBinder) bind(ctx context.Context, c *conn) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (b *prudentBinder) prepare(config *tls.Config) error {
 	mark, err := b.secret.Mark()
 	if err != nil {
-		return b.unusable(err)
+		return unusable(b.name, err)
 	}
 	if b.rejected != nil && mark == b.mark {
 		return b.rejected
 	}
-	password, err := b.secret.Reveal()
-	if err != nil {
-		return b.unusable(err)
-	}
 	b.rejected, b.mark = nil, mark
-	err = c.simpleBind(ctx, b.user, password)
+	return b.binder.prepare(config)
+}
+
+func (b *prudentBinder) bind(ctx context.Context, ch *channel) (net.Conn, error) {
+	layer, err := b.binder.bind(ctx, ch)
 	if photopush.ReasonOf(err) == photopush.Auth {
 		b.rejected = err
 	}
-	return err
+	return layer, err
 }
 
-// unusable is the error when there is no password to send. Nothing was tried.
-func (b *simpleBinder) unusable(err error) error {
-	return &photopush.Error{Reason: photopush.Internal, Op: "bind as", On: b.user, Err: err}
+// unusable is the error when there is no secret to prove the account with. Nothing was tried.
+func unusable(name string, err error) error {
+	return &photopush.Error{Reason: photopush.Internal, Op: "bind as", On: name, Err: err}
 }
 
-func (c *conn) simpleBind(ctx context.Context, user, password string) error {
-	w := c.watch(ctx)
-	err := c.ldap.Bind(user, password)
-	ended := w.end(err)
-	// A rejection counts even when the time ran out at the same moment: it must not be asked for twice.
-	if e, ok := errors.AsType[*ldap.Error](err); ok && e.ResultCode < ldap.ErrorNetwork {
-		return bindError(e, user, c.controller.url)
+// A simpleBinder sends name and password (RFC 4513 5.1.3).
+type simpleBinder struct {
+	user     string
+	password photopush.Secret
+}
+
+func (b *simpleBinder) prepare(*tls.Config) error { return nil }
+
+func (b *simpleBinder) bind(ctx context.Context, ch *channel) (net.Conn, error) {
+	password, err := b.password.Reveal()
+	if err != nil {
+		return nil, unusable(b.user, err)
 	}
-	return searchError(ended, "bind as", user)
+	a, err := ch.ask(ctx, bindRequest(b.user, ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, password, "simple")))
+	switch {
+	case err != nil:
+		return nil, ch.lost(ctx, err)
+	case a.code != ldap.LDAPResultSuccess:
+		return nil, bindError(a.err(), b.user, ch.controller.url)
+	}
+	return ch.Conn, nil
+}
+
+// bindRequest is a bind with version 3 of LDAP (RFC 4511 4.2).
+func bindRequest(user string, authentication *ber.Packet) *ber.Packet {
+	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationBindRequest, nil, "BindRequest")
+	op.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 3, "version"))
+	op.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, user, "name"))
+	op.AppendChild(authentication)
+	return op
 }
 
 // bindError says why a bind was refused.
@@ -80,6 +124,43 @@ func bindError(e *ldap.Error, user, url string) error {
 		return fail(photopush.Unsupported, fmt.Errorf("the controller takes no password in this way: %w", &resultError{e}))
 	}
 	return searchError(e, "bind at "+url+" as", user)
+}
+
+// saslError says why a SASL bind was refused. It is of the controller, not of the credential: no password was tried, and another controller may
+// accept it.
+func saslError(a *answer, user, url string) error {
+	e := a.err()
+	said := &resultError{e}
+	switch {
+	case badBindings(e.Error()):
+		return &lostError{photopush.TLS, fmt.Errorf("the controller sees another TLS connection than we do: something between us, such as a load "+
+			"balancer or an inspection of TLS, ends it and begins another one: connect to the controller itself: %w", said)}
+	case a.code == ldap.LDAPResultInvalidCredentials:
+		return &lostError{photopush.Denied, fmt.Errorf("the controller does not let %s in: %s: %w", user, refusal(e.Error()), said)}
+	case a.code == ldap.LDAPResultStrongAuthRequired, a.code == ldap.LDAPResultConfidentialityRequired, a.code == ldap.LDAPResultAuthMethodNotSupported,
+		a.code == ldap.LDAPResultUnwillingToPerform:
+		return &lostError{photopush.Unsupported, fmt.Errorf("the controller does not let anybody sign in in this way: %w", said)}
+	}
+	if err := searchError(e, "bind at "+url+" as", user); isLost(err) {
+		return err
+	}
+	return &lostError{photopush.Unsupported, said}
+}
+
+// badBindings tells whether the text of a refusal names SEC_E_BAD_BINDINGS, 0x80090346 (MS-ERREF 2.1.1).
+func badBindings(text string) bool {
+	m := adData.FindStringSubmatch(text)
+	return m != nil && m[1] == "80090346"
+}
+
+// refusal turns the text of result 49 to a ticket or certificate into words.
+func refusal(text string) string {
+	if m := adData.FindStringSubmatch(text); m != nil && m[1] != "52e" {
+		if words, ok := rejections[strings.ToLower(m[1])]; ok {
+			return words
+		}
+	}
+	return "its key may have changed since the ticket was given, or its policy may not let the account sign in"
 }
 
 var adData = regexp.MustCompile(`, data ([0-9a-fA-F]{1,8})\b`)

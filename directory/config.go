@@ -16,9 +16,9 @@ import (
 // A Config is one domain of the configuration, domains[].
 type Config struct {
 	Name         string   `yaml:"name" help:"DNS name of the domain." example:"corp.example"`
-	Controllers  []string `yaml:"controllers" help:"Domain controllers in the order in which they are tried: ldaps://host[:port], or ldap://host[:port], which always starts TLS. Nothing is ever sent in clear. Empty to find them by DNS." example:"[ldaps://dc1.corp.example, ldaps://dc2.corp.example]"`
+	Controllers  []string `yaml:"controllers" help:"Domain controllers in the order in which they are tried: ldaps://host[:port], or ldap://host[:port], which starts TLS, or with encryption sealed is sealed by Kerberos. Nothing is ever sent in clear. Empty to find them by DNS." example:"[ldaps://dc1.corp.example, ldaps://dc2.corp.example]"`
 	Site         string   `yaml:"site" help:"Active Directory site of this server, whose controllers are preferred where they are found by DNS; empty to learn it from the forest's subnets." example:"Berlin"`
-	Encryption   string   `yaml:"encryption" default:"ldaps" help:"How controllers that are found by DNS are spoken to: ldaps, on port 636; or starttls, on port 389."`
+	Encryption   string   `yaml:"encryption" default:"ldaps" help:"How controllers that are found by DNS are spoken to: ldaps, on port 636; starttls, on port 389; or sealed, on port 389, where Kerberos signs and encrypts and no certificate is needed (auth kerberos only)."`
 	CAFile       string   `yaml:"ca_file" help:"PEM file of the CA that signed the controllers' certificates; empty for the CAs of the system." example:"/etc/photopush/corp-ca.pem"`
 	Account      `yaml:",inline"`
 	Writer       Account          `yaml:"writer" help:"The account that photopush import writes photos with, another one than the account that reads: its keys mean the same as above. Without it nothing is written to the directory."`
@@ -98,6 +98,7 @@ func (c *Config) CheckFiles(path string) error {
 const (
 	overLDAPS    = "ldaps"
 	overStartTLS = "starttls"
+	overSealed   = "sealed"
 )
 
 var dnsName = regexp.MustCompile(`\A[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\z`)
@@ -113,18 +114,39 @@ func (c *Config) validateServers(v configFaults) {
 		v.add("site is %q, want the name of a site of Active Directory, such as Default-First-Site-Name", c.Site)
 	}
 	for i, s := range c.Controllers {
-		if _, err := parseController(s); err != nil {
+		u, err := parseController(s)
+		switch {
+		case err != nil:
 			v.add("controllers[%d] is %q, %w", i, s, err)
+		case c.withKerberos() && !kerberosHost(u.Hostname()):
+			v.add("controllers[%d] is %q, want the controller's full name, such as dc1.corp.example: Kerberos knows no addresses", i, s)
 		}
 	}
-	if c.Encryption != overLDAPS && c.Encryption != overStartTLS {
-		v.add("encryption is %q, want ldaps or starttls", c.Encryption)
+	switch c.Encryption {
+	case overLDAPS, overStartTLS:
+	case overSealed:
+		if c.Auth != authKerberos || !c.Writer.isZero() && c.Writer.Auth != authKerberos {
+			v.add("encryption is sealed, which needs auth kerberos, of the writer too: it is Kerberos that seals")
+		}
+	default:
+		v.add("encryption is %q, want ldaps, starttls or sealed", c.Encryption)
 	}
 	for i, s := range c.DNSServers {
 		if _, err := dnsServerAddr(s); err != nil {
 			v.add("dns_servers[%d] is %q, %w", i, s, err)
 		}
 	}
+}
+
+// withKerberos tells whether one of the accounts signs in by Kerberos.
+func (c *Config) withKerberos() bool {
+	return c.Auth == authKerberos || !c.Writer.isZero() && c.Writer.Auth == authKerberos
+}
+
+// kerberosHost tells whether a ticket can be asked for a service of that host: it must have its full name.
+func kerberosHost(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err != nil && strings.Contains(strings.TrimSuffix(host, "."), ".")
 }
 
 // domainDN is the distinguished name of a domain: corp.example is DC=corp,DC=example.
@@ -137,7 +159,7 @@ func domainDN(name string) string {
 
 // parseController reads the URL of a controller and fills in the port.
 func parseController(s string) (*url.URL, error) {
-	want := errors.New("want ldaps://host[:port], or ldap://host[:port], which starts TLS")
+	want := errors.New("want ldaps://host[:port] or ldap://host[:port]")
 	u, err := url.Parse(s)
 	switch {
 	case err != nil, u.Scheme != "ldaps" && u.Scheme != "ldap", u.Hostname() == "",

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/photopush/photopush"
+	"github.com/photopush/photopush/gss"
 )
 
 // goodConfig is one that Validate accepts.
@@ -18,7 +19,7 @@ func goodConfig() Config {
 		Controllers:  []string{"ldaps://dc1.corp.example", "ldap://10.0.0.1:3389"},
 		Encryption:   "ldaps",
 		Changes:      "auto",
-		Account:      Account{BindUser: "svc@corp.example", PasswordFile: "/etc/photopush/password"},
+		Account:      Account{Auth: "simple", BindUser: "svc@corp.example", PasswordFile: "/etc/photopush/password"},
 		Users:        UserScope{Bases: []string{"OU=Staff,DC=corp,DC=example"}},
 		Workstations: WorkstationScope{Bases: []string{`OU=Work\, all,dc=CORP,dc=example`}},
 		PageSize:     500,
@@ -28,11 +29,20 @@ func goodConfig() Config {
 	}
 }
 
+// kerberosAccount changes a configuration to an account that signs in by Kerberos.
+func kerberosAccount(a Account) func(*Config) {
+	return func(c *Config) {
+		a.Auth = "kerberos"
+		c.Account, c.Controllers = a, []string{"ldaps://dc1.corp.example"}
+	}
+}
+
 func TestValidate(t *testing.T) {
 	const (
 		wantName = "want the DNS name of the domain, such as corp.example"
-		wantURL  = "want ldaps://host[:port], or ldap://host[:port], which starts TLS"
+		wantURL  = "want ldaps://host[:port] or ldap://host[:port]"
 		wantUser = `want user@domain, DOMAIN\user or a distinguished name`
+		wantFull = "want the controller's full name, such as dc1.corp.example: Kerberos knows no addresses"
 		wantBase = "want at least one distinguished name: there is no 'everything' by default"
 	)
 	for name, test := range map[string]struct {
@@ -59,10 +69,44 @@ func TestValidate(t *testing.T) {
 		"no password":            {func(c *Config) { c.PasswordFile = "" }, []string{"domains[0].password_file is empty, want it or password_env"}},
 		"two passwords":          {func(c *Config) { c.PasswordEnv = "X" }, []string{"domains[0].password_file and password_env are both set, want one of them"}},
 		"changes":                {func(c *Config) { c.Changes = "some" }, []string{`domains[0].changes is "some", want auto, dirsync, usn or full`}},
-		"encryption":             {func(c *Config) { c.Encryption = "none" }, []string{`domains[0].encryption is "none", want ldaps or starttls`}},
-		"writer":                 {func(c *Config) { c.Writer = Account{BindUser: `CORP\writer`, PasswordEnv: "X"} }, nil},
-		"writer without a password": {func(c *Config) { c.Writer.BindUser = "writer" },
+		"encryption":             {func(c *Config) { c.Encryption = "none" }, []string{`domains[0].encryption is "none", want ldaps, starttls or sealed`}},
+		"writer":                 {func(c *Config) { c.Writer = Account{Auth: "simple", BindUser: `CORP\writer`, PasswordEnv: "X"} }, nil},
+		"writer without a password": {func(c *Config) { c.Writer = Account{Auth: "simple", BindUser: "writer"} },
 			[]string{"domains[0].writer.bind_user is \"writer\", " + wantUser, "domains[0].writer.password_file is empty, want it or password_env"}},
+		"auth": {func(c *Config) { c.Auth = "ntlm" }, []string{`domains[0].auth is "ntlm", want simple, kerberos or certificate`}},
+		"simple with a keytab": {func(c *Config) { c.KeytabFile = "/k" },
+			[]string{"domains[0].keytab_file is set, which belongs to auth kerberos, but auth is simple"}},
+		"kerberos":              {kerberosAccount(Account{BindUser: "svc@CORP.EXAMPLE", PasswordEnv: "X"}), nil},
+		"kerberos with a cache": {kerberosAccount(Account{CCacheFile: "/c"}), nil},
+		"kerberos of nobody":    {kerberosAccount(Account{KeytabFile: "/k"}), []string{"domains[0].bind_user is empty, want user or user@REALM"}},
+		"kerberos down-level": {kerberosAccount(Account{BindUser: `CORP\svc`, KeytabFile: "/k"}),
+			[]string{`domains[0].bind_user is "CORP\\svc", want user or user@REALM with auth kerberos`}},
+		"kerberos with two secrets": {kerberosAccount(Account{BindUser: "svc", KeytabFile: "/k", CCacheFile: "/c"}),
+			[]string{"domains[0].password_file, password_env, keytab_file and ccache_file: 2 of them are set, want one"}},
+		"kerberos without a secret": {kerberosAccount(Account{BindUser: "svc"}),
+			[]string{"domains[0].password_file, password_env, keytab_file and ccache_file: 0 of them are set, want one"}},
+		"kerberos by address": {func(c *Config) {
+			kerberosAccount(Account{BindUser: "svc", KeytabFile: "/k"})(c)
+			c.Controllers = []string{"ldap://10.0.0.1:3389", "ldaps://dc1"}
+		}, []string{
+			`domains[0].controllers[0] is "ldap://10.0.0.1:3389", ` + wantFull, `domains[0].controllers[1] is "ldaps://dc1", ` + wantFull}},
+		"writer with kerberos by address": {func(c *Config) { c.Writer = Account{Auth: "kerberos", BindUser: "svc", KeytabFile: "/k"} },
+			[]string{`domains[0].controllers[1] is "ldap://10.0.0.1:3389", ` + wantFull}},
+		"certificate": {func(c *Config) { c.Account = Account{Auth: "certificate", CertificateFile: "/c", KeyFile: "/k"} }, nil},
+		"certificate and a name": {func(c *Config) {
+			c.Account = Account{Auth: "certificate", BindUser: "svc", PasswordEnv: "X", CCacheFile: "/c"}
+		}, []string{
+			"domains[0].certificate_file is empty, want the client's certificate",
+			"domains[0].key_file is empty, want the key of the certificate",
+			"domains[0].bind_user is set, but with auth certificate the domain knows the account by the certificate",
+			"domains[0].password_env is set, but with auth certificate the domain knows the account by the certificate",
+			"domains[0].ccache_file is set, which belongs to auth kerberos, but auth is certificate"}},
+		"sealed": {func(c *Config) {
+			kerberosAccount(Account{BindUser: "svc", KeytabFile: "/k"})(c)
+			c.Encryption = "sealed"
+		}, nil},
+		"sealed without kerberos": {func(c *Config) { c.Encryption = "sealed" },
+			[]string{"domains[0].encryption is sealed, which needs auth kerberos, of the writer too: it is Kerberos that seals"}},
 		"no bases": {func(c *Config) { c.Users.Bases, c.Workstations.Bases = nil, nil },
 			[]string{"domains[0].users.bases is empty, " + wantBase, "domains[0].workstations.bases is empty, " + wantBase}},
 		"base no name": {func(c *Config) { c.Users.Bases[0] = "Staff" },
@@ -110,7 +154,7 @@ func TestValidate(t *testing.T) {
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
-			if _, err := New(c, Options{}); (err == nil) != (test.want == nil) {
+			if _, err := New(c, Options{Kerberos: new(gss.Kerberos)}); (err == nil) != (test.want == nil) {
 				t.Errorf("New returned %v", err)
 			}
 		})
@@ -123,7 +167,7 @@ func TestAsWriter(t *testing.T) {
 	if _, err := c.AsWriter(); err == nil || err.Error() != want {
 		t.Errorf("without a writer: %v", err)
 	}
-	c.Writer = Account{BindUser: `CORP\writer`, PasswordEnv: "X"}
+	c.Writer = Account{Auth: "simple", BindUser: `CORP\writer`, PasswordEnv: "X"}
 	w, err := c.AsWriter()
 	expect := goodConfig()
 	expect.Account = c.Writer

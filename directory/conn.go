@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -24,8 +23,9 @@ type conn struct {
 	clean      bool // no answer is outstanding
 }
 
-func newConn(controller *controller, raw net.Conn, encrypted *tls.Conn, timeout time.Duration) *conn {
-	l := ldap.NewConn(&pduConn{Conn: encrypted}, true)
+// newConn lets go-ldap speak over layer, which is encrypted and lies upon raw.
+func newConn(controller *controller, raw, layer net.Conn, timeout time.Duration) *conn {
+	l := ldap.NewConn(&pduConn{Conn: layer}, true)
 	l.Start()
 	return &conn{ldap: l, raw: raw, controller: controller, timeout: timeout, clean: true}
 }

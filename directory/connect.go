@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/photopush/photopush"
@@ -188,85 +187,82 @@ func (d *Directory) release(c *conn) {
 
 // open connects, encrypts and binds. What another controller may do better is a *lostError.
 func (d *Directory) open(ctx context.Context, controller *controller) (*conn, error) {
-	encrypted, raw, err := d.encrypt(ctx, controller)
+	config := d.tls.Clone()
+	config.ServerName = controller.host
+	if err := d.bind.prepare(config); err != nil {
+		return nil, err
+	}
+	ch, err := d.reach(ctx, controller, config)
 	if err != nil {
 		return nil, connectError(err)
 	}
-	c := newConn(controller, raw, encrypted, d.cfg.Timeout)
-	if err := d.bind.bind(ctx, c); err != nil {
-		c.drop()
+	layer, err := d.authenticate(ctx, ch)
+	if err != nil {
+		ch.raw.Close()
 		return nil, err
 	}
-	d.log.Debug("connected", "controller", controller.url, "user", d.cfg.BindUser)
-	return c, nil
+	d.log.Debug("connected", "controller", controller.url, "user", d.cfg.Account.Name())
+	return newConn(controller, ch.raw, layer, d.cfg.Timeout), nil
 }
 
-// encrypt returns a TLS connection whose certificate was accepted, and the connection below it.
-func (d *Directory) encrypt(ctx context.Context, controller *controller) (*tls.Conn, net.Conn, error) {
+// authenticate proves the account, and returns what LDAP is spoken over from then on.
+func (d *Directory) authenticate(ctx context.Context, ch *channel) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+	defer cancel()
+	layer, err := d.bind.bind(ctx, ch)
+	if err == nil && ctx.Err() != nil { // the time ran out with the last answer, and with it the connection
+		err = ch.lost(ctx, ctx.Err())
+	}
+	return layer, err
+}
+
+// reach returns a connection that is encrypted, with a certificate that was accepted, or is to be sealed by the bind.
+func (d *Directory) reach(ctx context.Context, controller *controller, config *tls.Config) (*channel, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(maxConnect, d.cfg.Timeout))
 	defer cancel()
 	raw, err := d.dial(ctx, "tcp", controller.addr)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if !controller.tls {
-		if err := startTLS(ctx, raw); err != nil {
-			raw.Close()
-			return nil, nil, err
+	ch := &channel{Conn: raw, raw: raw, controller: controller, timeout: d.cfg.Timeout}
+	if !controller.tls && d.cfg.Encryption == overSealed {
+		return ch, nil
+	}
+	if err := ch.encrypt(ctx, config); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	return ch, nil
+}
+
+// encrypt puts TLS on the connection.
+func (ch *channel) encrypt(ctx context.Context, config *tls.Config) error {
+	if !ch.controller.tls {
+		if err := ch.startTLS(ctx); err != nil {
+			return err
 		}
 	}
-	config := d.tls.Clone()
-	config.ServerName = controller.host
-	encrypted := tls.Client(raw, config)
+	encrypted := tls.Client(ch.raw, config)
 	if err := encrypted.HandshakeContext(ctx); err != nil {
-		raw.Close()
-		return nil, nil, tlsError(err, controller.host)
+		return tlsError(err, ch.controller.host)
 	}
-	return encrypted, raw, nil
+	ch.Conn, ch.tls = encrypted, encrypted
+	return nil
 }
 
 // startTLSOID is the name of the extended operation (RFC 4511 4.14).
 const startTLSOID = "1.3.6.1.4.1.1466.20037"
 
-// startTLS asks for encryption and reads the answer, and nothing beyond it. It is done here, not by go-ldap, so that the
-// handshake has a context and keeps its typed errors.
-func startTLS(ctx context.Context, raw net.Conn) error {
-	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	request := ber.NewSequence("LDAPMessage")
-	request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 1, "messageID"))
-	extended := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationExtendedRequest, nil, "ExtendedRequest")
-	extended.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, startTLSOID, "requestName"))
-	request.AppendChild(extended)
-	if _, err := raw.Write(request.Bytes()); err != nil {
-		return startTLSFault(ctx, err)
-	}
-	answer, err := readElement(raw, nil)
-	if err != nil {
-		return startTLSFault(ctx, err)
-	}
-	if err := checkElement(answer, 0); err != nil {
-		return startTLSFault(ctx, err)
-	}
-	packet, err := ber.DecodePacketErr(answer)
-	if err != nil {
-		return startTLSFault(ctx, err)
-	}
-	if err := ldap.GetLDAPError(packet); err != nil {
-		return startTLSFault(ctx, err)
-	}
-	if !stop() {
+// startTLS asks for encryption.
+func (ch *channel) startTLS(ctx context.Context) error {
+	a, err := ch.ask(ctx, extendedRequest(startTLSOID))
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case err != nil:
+		return &lostError{photopush.Offline, fmt.Errorf("StartTLS: connection lost: %w", err)}
+	case a.code != ldap.LDAPResultSuccess:
+		return &lostError{photopush.TLS, fmt.Errorf("StartTLS was refused: the controller may have no certificate yet: %w", &resultError{a.err()})}
 	}
 	return nil
-}
-
-func startTLSFault(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if e, ok := errors.AsType[*ldap.Error](err); ok && e.ResultCode < ldap.ErrorNetwork {
-		return &lostError{photopush.TLS, fmt.Errorf("StartTLS was refused: the controller may have no certificate yet: %w", &resultError{e})}
-	}
-	return &lostError{photopush.Offline, fmt.Errorf("StartTLS: connection lost: %w", err)}
 }

@@ -17,8 +17,9 @@ type controller struct {
 	url  string // as an administrator would write it, for errors and logs
 	host string // what its certificate must name
 	addr string // host:port
-	tls  bool   // from the first byte; else it is started
+	tls  bool   // from the first byte; else it is started, or Kerberos seals
 
+	found    bool      // by DNS, which may be forged
 	tier     int       // the smaller the better; those of one tier are alike
 	retired  bool      // DNS does not name it any more
 	failures int       // in a row

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/photopush/photopush"
+	"github.com/photopush/photopush/gss"
 )
 
 // Options are what a Directory takes from its surroundings; the zero value is usable.
 type Options struct {
+	Kerberos    *gss.Kerberos                                                        // of the account that Config.KerberosAccount tells; nil when it signs in without
 	Logger      *slog.Logger                                                         // nil: nothing is logged
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // to host:port; nil: through the Resolver of the Config
 	Now         func() time.Time                                                     // nil: time.Now
@@ -74,13 +76,17 @@ func New(cfg Config, opts Options) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
+	bind, err := newBinder(&cfg, opts.Kerberos)
+	if err != nil {
+		return nil, err
+	}
 	d := &Directory{
 		cfg:     cfg,
 		log:     opts.Logger,
 		dial:    opts.DialContext,
 		now:     opts.Now,
 		tls:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-		bind:    &simpleBinder{user: cfg.BindUser, secret: cfg.Secret()},
+		bind:    bind,
 		people:  userScope(cfg.Users),
 		devices: workstationScope(cfg.Workstations),
 		photo:   opts.PhotoAttributes,

@@ -39,7 +39,7 @@ type finder struct {
 
 func newFinder(cfg Config, log *slog.Logger) *finder {
 	scheme := "ldaps"
-	if cfg.Encryption == overStartTLS {
+	if cfg.Encryption != overLDAPS {
 		scheme = "ldap"
 	}
 	return &finder{
@@ -171,7 +171,9 @@ func (d *Directory) renew(list []found) {
 		i := slices.IndexFunc(old, func(c *controller) bool { return c.url == f.url.String() })
 		if i < 0 {
 			changed = true
-			d.controllers = append(d.controllers, newController(f.url, f.tier))
+			c := newController(f.url, f.tier)
+			c.found = true
+			d.controllers = append(d.controllers, c)
 			continue
 		}
 		old[i].tier = f.tier

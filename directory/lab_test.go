@@ -85,7 +85,7 @@ func (c *company) config() Config {
 		CAFile:       c.caFile,
 		Encryption:   "ldaps",
 		Changes:      "auto",
-		Account:      Account{BindUser: reader, PasswordFile: c.password},
+		Account:      Account{Auth: "simple", BindUser: reader, PasswordFile: c.password},
 		Users:        UserScope{Bases: []string{staff}},
 		Workstations: WorkstationScope{Bases: []string{machines}},
 		PageSize:     500,

@@ -27,7 +27,7 @@ func sambaConfig(d *sambalab.Domain, url string) Config {
 		CAFile:       d.CAFile,
 		Encryption:   "ldaps",
 		Changes:      "auto",
-		Account:      Account{BindUser: sambalab.ReadUser, PasswordFile: d.PasswordFile},
+		Account:      Account{Auth: "simple", BindUser: sambalab.ReadUser, PasswordFile: d.PasswordFile},
 		Users:        UserScope{Bases: []string{sambalab.StaffOU}},
 		Workstations: WorkstationScope{Bases: []string{sambalab.WorkstationsOU}},
 		PageSize:     3,

@@ -12,7 +12,7 @@ import (
 // A Logon is the account that a domain is read with, or its workstations are visited with.
 type Logon struct {
 	Account   string // as configured
-	Mechanism string // ldap-simple, kerberos, ntlm, basic, certificate
+	Mechanism string // to read a domain: ldap-simple, ldap-kerberos, ldap-certificate; to visit: kerberos, ntlm, basic, certificate
 	Secret    photopush.Secret
 }
 

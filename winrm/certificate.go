@@ -16,7 +16,7 @@ type certificate struct{ file, key string }
 
 // prepare reads the files, so that a renewed certificate counts from the next connection on.
 func (c *certificate) prepare(host string) ([]tls.Certificate, error) {
-	pair, err := loadCertificate(c.file, c.key)
+	pair, err := photopush.LoadCertificate(c.file, c.key)
 	if err != nil {
 		return nil, &photopush.Error{Reason: photopush.Internal, Op: "sign in to", On: host, Err: err}
 	}

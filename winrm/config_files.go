@@ -1,11 +1,9 @@
 package winrm
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	photopush "github.com/photopush/photopush"
@@ -30,7 +28,7 @@ func (c *Config) CheckFiles(path string) error {
 	switch {
 	case c.Auth == authCertificate:
 		key := "certificate_file"
-		_, err := loadCertificate(c.CertificateFile, c.KeyFile)
+		_, err := photopush.LoadCertificate(c.CertificateFile, c.KeyFile)
 		if e, ok := errors.AsType[*photopush.SecretError](err); ok && e.Place.File == c.KeyFile {
 			key = "key_file"
 		}
@@ -44,18 +42,6 @@ func (c *Config) CheckFiles(path string) error {
 		fault("password_file", err)
 	}
 	return errors.Join(errs...)
-}
-
-// loadCertificate reads a certificate and its key. The error is a *photopush.SecretError; both files may be at fault, of which it names one.
-func loadCertificate(file, key string) (tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(file, key)
-	if err == nil {
-		return pair, nil
-	}
-	if path, ok := errors.AsType[*fs.PathError](err); ok && path.Path == key {
-		return pair, &photopush.SecretError{What: "key", Place: photopush.Secret{File: key}, Err: err}
-	}
-	return pair, &photopush.SecretError{What: "certificate", Place: photopush.Secret{File: file}, Err: err}
 }
 
 func readRoots(file string) (*x509.CertPool, error) {

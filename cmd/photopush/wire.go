@@ -98,15 +98,17 @@ func policy(c *config.Config) want.Policy {
 // domain builds the directory and the WinRM client of one domain.
 func (p *parts) domain(a *app, c *config.Domain) (*jobs.Domain, error) {
 	resolver := c.Resolver()
-	dir, err := directory.New(c.Config, directory.Options{Logger: a.Log, DialContext: resolver.DialContext, PhotoAttributes: p.config.Pictures.Sources})
+	dir, err := p.directory(a, c, c.Config, resolver)
 	if err != nil {
 		return nil, err
 	}
 	p.directories[c.Name] = dir
-	p.closers = append(p.closers, dir.Close)
-	tickets, err := p.tickets(a, c, resolver)
-	if err != nil {
-		return nil, err
+	var tickets *gss.Kerberos
+	if c.WinRM.Auth == "kerberos" {
+		account := gss.KerberosAccount{User: c.WinRM.User, Password: c.WinRM.Password(), KeytabFile: c.WinRM.KeytabFile, CacheFile: c.WinRM.CCacheFile}
+		if tickets, err = p.tickets(a, c, account, resolver); err != nil {
+			return nil, err
+		}
 	}
 	client, err := winrm.New(c.WinRM, winrm.Options{Logger: a.Log, Dial: resolver.DialContext, Kerberos: tickets})
 	if err != nil {
@@ -127,23 +129,36 @@ func (p *parts) domain(a *app, c *config.Domain) (*jobs.Domain, error) {
 	return &jobs.Domain{
 		Name:           c.Name,
 		Directory:      dir,
-		DirectoryLogon: jobs.Logon{Account: c.BindUser, Mechanism: "ldap-simple", Secret: c.Secret()},
+		DirectoryLogon: jobs.Logon{Account: c.Account.Name(), Mechanism: c.Mechanism(), Secret: c.Secret()},
 		Remote:         remote{client},
 		RemoteLogon:    jobs.Logon{Account: c.WinRM.Account(), Mechanism: c.WinRM.Auth, Secret: c.WinRM.Secret()},
 		Site:           site,
 	}, nil
 }
 
-// tickets are those of the account that pushes; nil when it signs in without Kerberos.
-func (p *parts) tickets(a *app, c *config.Domain, resolver *directory.Resolver) (*gss.Kerberos, error) {
-	if c.WinRM.Auth != "kerberos" {
-		return nil, nil
+// directory builds the directory of a domain for the account of cfg.
+func (p *parts) directory(a *app, c *config.Domain, cfg directory.Config, resolver *directory.Resolver) (*directory.Directory, error) {
+	opts := directory.Options{Logger: a.Log, DialContext: resolver.DialContext, PhotoAttributes: p.config.Pictures.Sources}
+	if account := cfg.KerberosAccount(); account != nil {
+		var err error
+		if opts.Kerberos, err = p.tickets(a, c, *account, resolver); err != nil {
+			return nil, err
+		}
 	}
+	dir, err := directory.New(cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, dir.Close)
+	return dir, nil
+}
+
+// tickets are those of one account of the domain.
+func (p *parts) tickets(a *app, c *config.Domain, account gss.KerberosAccount, resolver *directory.Resolver) (*gss.Kerberos, error) {
 	cfg := c.Kerberos
 	if cfg.Realm == "" {
 		cfg.Realm = strings.ToUpper(c.Name)
 	}
-	account := gss.KerberosAccount{User: c.WinRM.User, Password: c.WinRM.Password(), KeytabFile: c.WinRM.KeytabFile, CacheFile: c.WinRM.CCacheFile}
 	k, err := gss.NewKerberos(cfg, account, gss.KerberosOptions{Logger: a.Log, Dial: resolver.DialContext, LookupSRV: resolver.LookupSRV})
 	if err != nil {
 		return nil, err

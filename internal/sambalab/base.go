@@ -25,7 +25,7 @@ const smbConf = `[global]
 	interfaces = {{.IP}}/8
 	bind interfaces only = yes
 	dns forwarder =
-	ldap server require strong auth = allow_sasl_over_tls
+	ldap server require strong auth = {{.StrongAuth}}
 	tls enabled = yes
 	tls keyfile = {{.Dir}}/dc.key
 	tls certfile = {{.Dir}}/dc.pem
@@ -49,9 +49,9 @@ const smbConf = `[global]
 var smbTemplate = template.Must(template.New("smb.conf").Parse(smbConf))
 
 // writeConfig writes dir/smb.conf, the only file with absolute paths: all else may be moved.
-func writeConfig(dir, ip string) error {
+func writeConfig(dir, ip, strongAuth string) error {
 	var b strings.Builder
-	if err := smbTemplate.Execute(&b, struct{ Dir, IP string }{dir, ip}); err != nil {
+	if err := smbTemplate.Execute(&b, struct{ Dir, IP, StrongAuth string }{dir, ip, strongAuth}); err != nil {
 		return err
 	}
 	for _, d := range []string{"private", "state/sysvol/corp.example/scripts", "cache", "lock", "run"} {
@@ -65,11 +65,13 @@ func writeConfig(dir, ip string) error {
 // baseIP is the controller's address in the base; populate corrects it.
 const baseIP = "127.64.0.1"
 
-// provision makes a new domain in dir. Passwords never expire, so that the base may be kept.
+// provision makes a new domain in dir. Passwords never expire, so that the base may be kept. The last command gives the controller the names
+// by which its LDAP service is known to the KDC, which a Samba without the service dnsupdate leaves out.
 var provision = [][]string{
-	{"domain", "provision", "--realm=CORP.EXAMPLE", "--domain=CORP", "--server-role=dc", "--dns-backend=SAMBA_INTERNAL",
+	{"samba-tool", "domain", "provision", "--realm=CORP.EXAMPLE", "--domain=CORP", "--server-role=dc", "--dns-backend=SAMBA_INTERNAL",
 		"--adminpass=" + adminPassword, "--host-name=dc1", "--host-ip=" + baseIP},
-	{"domain", "passwordsettings", "set", "--max-pwd-age=0", "--min-pwd-age=0", "--complexity=off"},
+	{"samba-tool", "domain", "passwordsettings", "set", "--max-pwd-age=0", "--min-pwd-age=0", "--complexity=off"},
+	{"samba_spnupdate"},
 }
 
 // baseTarball is a provisioned domain, made once for this version of Samba and of this file, and kept in the user's cache folder. Tests of
@@ -107,14 +109,14 @@ func makeBase(file string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := writeConfig(dir, baseIP); err != nil {
+	if err := writeConfig(dir, baseIP, saslOverTLS); err != nil {
 		return err
 	}
 	for _, args := range provision {
-		cmd := exec.Command("samba-tool", append(args, "--configfile="+filepath.Join(dir, "smb.conf"))...)
+		cmd := exec.Command(args[0], append(args[1:], "--configfile="+filepath.Join(dir, "smb.conf"))...)
 		cmd.Env = append(cmd.Environ(), "TDB_NO_FSYNC=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("samba-tool %s: %w: %s", args[1], err, out)
+			return fmt.Errorf("%s: %w: %s", strings.Join(args[:min(len(args), 3)], " "), err, out)
 		}
 	}
 	if out, err := exec.Command("tar", "-czf", file+".new", "-C", dir, "private", "state").CombinedOutput(); err != nil {

@@ -239,9 +239,13 @@ func (d *Domain) populate() error {
 				return err
 			}
 		}
-		read := User{Name: "svc-read", OU: ServiceOU, Password: ReadPassword}
-		if err := c.Add(read.request()); err != nil {
-			return fmt.Errorf("add %s: %w", read.Name, err)
+		for _, u := range []User{
+			{Name: "svc-read", OU: ServiceOU, Password: ReadPassword},
+			{Name: KerberosUser, OU: ServiceOU, Password: KerberosPassword},
+		} {
+			if err := c.Add(u.request()); err != nil {
+				return fmt.Errorf("add %s: %w", u.Name, err)
+			}
 		}
 		return d.readdress(c)
 	})

@@ -28,6 +28,10 @@ const (
 	ReadUser     = "svc-read@" + Name
 	ReadPassword = "lab-Read-1"
 
+	// KerberosUser is another one, for tickets.
+	KerberosUser     = "svc-krb"
+	KerberosPassword = "lab-Krb-1"
+
 	adminUser     = "administrator@" + Name
 	adminPassword = "lab-Admin-1"
 )
@@ -40,23 +44,40 @@ type Domain struct {
 	PasswordFile string // holds ReadPassword
 
 	t      testing.TB
+	o      Options
 	host   string // of the controller
 	dir    string
 	proc   *process // nil while it is stopped
 	signer signer
 }
 
-// New starts a domain with the organizational units Staff, Workstations and Service and the account ReadUser; it answers when New returns.
-// The first one on a machine takes some seconds more.
+// Options say what is not as usual; the zero value is the usual lab.
+type Options struct {
+	StrongAuth string // Samba's "ldap server require strong auth"; empty for allow_sasl_over_tls. With yes, Kerberos seals or is refused
+}
+
+const saslOverTLS = "allow_sasl_over_tls"
+
+// New starts a domain with the organizational units Staff, Workstations and Service and the accounts ReadUser and KerberosUser; it answers when New
+// returns. The first one on a machine takes some seconds more.
 func New(t testing.TB) *Domain {
 	t.Helper()
+	return NewWith(t, Options{})
+}
+
+// NewWith is New with options.
+func NewWith(t testing.TB, o Options) *Domain {
+	t.Helper()
+	if o.StrongAuth == "" {
+		o.StrongAuth = saslOverTLS
+	}
 	if why := unable(); why != "" {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(why)
 		}
 		t.Skip(why)
 	}
-	d := &Domain{t: t, host: Host, dir: newFolder(t), IP: freeIP(t)}
+	d := &Domain{t: t, o: o, host: Host, dir: newFolder(t), IP: freeIP(t)}
 	if err := d.prepare(); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +110,7 @@ func unable() string {
 	if os.Geteuid() != 0 {
 		return "no real Active Directory: ports 53, 88 and 389 need root"
 	}
-	for _, program := range []string{"samba", "samba-tool", "ldbmodify", "tar"} {
+	for _, program := range []string{"samba", "samba-tool", "samba_spnupdate", "kinit", "ldbmodify", "tar"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return fmt.Sprintf("no real Active Directory: %v; %s", err, install)
 		}
@@ -130,7 +151,7 @@ func (d *Domain) prepare() error {
 	if out, err := exec.Command("tar", "-xzf", base, "-C", d.dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("unpack %s (remove it if it is broken): %w: %s", base, err, out)
 	}
-	if err := writeConfig(d.dir, d.IP); err != nil {
+	if err := writeConfig(d.dir, d.IP, d.o.StrongAuth); err != nil {
 		return err
 	}
 	d.PasswordFile = filepath.Join(d.dir, "svc-read.password")

@@ -96,9 +96,9 @@ func serviceRecord(host string, priority uint16) string {
 // does not replicate, and knows no Kerberos name for its host.
 func (d *Domain) Clone(host string) *Domain {
 	d.t.Helper()
-	c := &Domain{t: d.t, host: host, dir: newFolder(d.t), IP: freeIP(d.t), CAFile: d.CAFile, OtherCAFile: d.OtherCAFile, PasswordFile: d.PasswordFile, signer: d.signer}
+	c := &Domain{t: d.t, o: d.o, host: host, dir: newFolder(d.t), IP: freeIP(d.t), CAFile: d.CAFile, OtherCAFile: d.OtherCAFile, PasswordFile: d.PasswordFile, signer: d.signer}
 	d.AddHost(host, c.IP)
-	if err := writeConfig(c.dir, c.IP); err != nil {
+	if err := writeConfig(c.dir, c.IP, c.o.StrongAuth); err != nil {
 		d.t.Fatal(err)
 	}
 	d.Stop()
