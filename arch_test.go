@@ -25,12 +25,13 @@ var imports = map[string][]string{
 	"winrm/masterzen": {"winrm"}, // a module of its own: it alone knows masterzen/winrm
 	"doctor":          {"winrm", "accountpicture"},
 	"contactsheet":    {"photo"},
-	"config":          {"accountpicture", "directory", "gss", "jobs", "photo", "pictures", "server", "store", "want", "winrm"},
+	"photoimport":     {"filematch", "photo"},
+	"config":          {"accountpicture", "directory", "gss", "jobs", "photo", "photoimport", "pictures", "server", "store", "want", "winrm"},
 	"internal/simwin": {"accountpicture", "gss", "internal/badge"},
 	"internal/farend": {"gss", "internal/simwin"},
 	"internal/lab":    {"internal/badge", "internal/simad", "internal/simwin"},
 	"store/storetest": {"store"},
-	"cmd/photopush": {"accountpicture", "config", "contactsheet", "directory", "doctor", "gss", "internal/lab", "jobs", "logon", "photo", "pictures",
+	"cmd/photopush": {"accountpicture", "config", "contactsheet", "directory", "doctor", "gss", "internal/lab", "jobs", "logon", "photo", "photoimport", "pictures",
 		"report", "server", "store", "visit", "want", "winrm"},
 }
 
@@ -44,6 +45,7 @@ var testImports = map[string][]string{
 	"directory":       {"internal/krblab", "internal/simad", "internal/sambalab"},
 	"visit":           {"internal/simwin", "internal/winelab", "internal/badge", "winrm"},
 	"jobs":            {"internal/badge", "internal/simwin", "photo", "store"},
+	"photoimport":     {"internal/badge", "store"},
 	"store":           {"store/storetest"},
 	"internal/farend": {"internal/krblab", "winrm"},
 	"internal/simwin": {"accountpicture/golden", "photo", "internal/krblab", "internal/winelab", "winrm"},

@@ -13,6 +13,7 @@ import (
 	"github.com/photopush/photopush/gss"
 	"github.com/photopush/photopush/jobs"
 	"github.com/photopush/photopush/photo"
+	"github.com/photopush/photopush/photoimport"
 	"github.com/photopush/photopush/pictures"
 	"github.com/photopush/photopush/server"
 	"github.com/photopush/photopush/store"
@@ -27,6 +28,7 @@ type Config struct {
 	Photo    photo.Config           `yaml:"photo" help:"How pictures are made from a photo. Another recipe makes other pictures: every workstation gets them anew. photopush variants shows what a recipe makes of somebody's photo."`
 	Policy   want.Policy            `yaml:"policy" help:"Who gets a picture where, as far as that is a matter of choice."`
 	Pictures pictures.Config        `yaml:"pictures" help:"Which photo of a user is used, and the memory that holds pictures between making and pushing them."`
+	Import   photoimport.Config     `yaml:"import" help:"How photopush import makes photos for the directory, and for how long it can be undone."`
 	Registry accountpicture.Options `yaml:"registry" help:"How account pictures are written to the registry of a workstation."`
 	Jobs     jobs.Config            `yaml:"jobs" help:"When workstations are visited, and how many at once."`
 	Server   server.Config          `yaml:"server" help:"What photopush serve answers over HTTP."`
@@ -73,6 +75,7 @@ func (c *Config) validate() error {
 		c.Photo.Validate("photo"),
 		c.Policy.Validate("policy"),
 		c.Pictures.Validate("pictures"),
+		c.Import.Validate("import"),
 		c.Registry.Validate("registry"),
 		c.Jobs.Validate("jobs"),
 		c.Server.Validate("server"),

@@ -41,16 +41,21 @@ func (j *Jobs) readDomain(ctx context.Context, d *Domain) error {
 	})
 }
 
-// asReader runs read with the domain's directory account, unless that is stopped; a rejection stops it at once.
+// asReader runs read with the domain's directory account.
 func (j *Jobs) asReader(ctx context.Context, d *Domain, read func() error) error {
-	if err := d.DirectoryLogon.stopped(ctx, j.Store); err != nil {
+	return j.As(ctx, d.DirectoryLogon, read)
+}
+
+// As runs f, which signs in to a directory with the account, unless that is stopped; a rejection stops it at once.
+func (j *Jobs) As(ctx context.Context, l Logon, f func() error) error {
+	if err := l.stopped(ctx, j.Store); err != nil {
 		return err
 	}
-	c, err := d.DirectoryLogon.credential()
+	c, err := l.credential()
 	if err != nil {
 		return err
 	}
-	err = read()
+	err = f()
 	if unusable := unusableSecret(err); unusable != nil {
 		return unusable
 	}

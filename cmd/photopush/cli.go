@@ -29,6 +29,8 @@ type cli struct {
 	Check     checkCommand    `cmd:"" help:"Look at one workstation step by step; changes nothing."`
 	Serve     serveCommand    `cmd:"" help:"Run passes on a schedule until stopped."`
 	Variants  variantsCommand `cmd:"" help:"Preview the pictures that are made of somebody's photo, or of a file."`
+	Import    importCommand   `cmd:"" help:"Bring photos from a folder or a list into the directory, after a preview; or take that back."`
+	Export    exportCommand   `cmd:"" help:"Write the directory's photos into files."`
 	Demo      demoCommand     `cmd:"" help:"Run the main job on a simulated company, on this machine only."`
 	Config    configCommand   `cmd:"" help:"Check the configuration, or print one to start from."`
 	Script    scriptCommand   `cmd:"" help:"Print what workstations run, for whoever approves it there."`

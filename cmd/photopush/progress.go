@@ -59,6 +59,19 @@ func (p *progress) show(t *jobs.Tally) {
 	fmt.Fprintf(p.w, "\r\x1b[K%.*s", p.width-1, text)
 }
 
+// meter shows how far a phase is.
+func (p *progress) meter(phase string, done, of int) {
+	if p.w == nil || done < of && time.Since(p.shown) < 100*time.Millisecond {
+		return
+	}
+	p.shown = time.Now()
+	text := fmt.Sprintf("%s: %d", phase, done)
+	if of > 0 {
+		text = fmt.Sprintf("%s %s: %d/%d", bar(done, of), phase, done, of)
+	}
+	fmt.Fprintf(p.w, "\r\x1b[K%.*s", p.width-1, text)
+}
+
 // close takes the line away.
 func (p *progress) close() {
 	if p.w != nil {

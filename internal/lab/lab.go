@@ -42,7 +42,8 @@ type Options struct {
 const (
 	DomainName    = "corp.example"
 	readAccount   = "svc-read@corp.example"
-	workAccount   = "svc-push" // a local account of every workstation: Basic is for those only
+	photoAccount  = "svc-photo@corp.example" // may write the photos of everybody in Staff
+	workAccount   = "svc-push"               // a local account of every workstation: Basic is for those only
 	staffOU       = "OU=Staff,DC=corp,DC=example"
 	workOU        = "OU=Workstations,DC=corp,DC=example"
 	workPort      = 5986
@@ -58,11 +59,12 @@ type Company struct {
 	People       []*Person
 	Workstations []*Workstation
 
-	options      Options
-	network      byte // second octet of every address: 127.network.x.y
-	ca           *simwin.CA
-	readPassword string
-	workPassword string
+	options       Options
+	network       byte // second octet of every address: 127.network.x.y
+	ca            *simwin.CA
+	readPassword  string
+	photoPassword string
+	workPassword  string
 }
 
 // Start makes a company and starts it.
@@ -73,7 +75,7 @@ func Start(ctx context.Context, o Options) (_ *Company, err error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
-	c := &Company{options: o, readPassword: newPassword(), workPassword: newPassword(), ConfigFile: filepath.Join(o.Dir, "photopush.yaml")}
+	c := &Company{options: o, readPassword: newPassword(), photoPassword: newPassword(), workPassword: newPassword(), ConfigFile: filepath.Join(o.Dir, "photopush.yaml")}
 	defer func() {
 		if err != nil {
 			c.Close()
@@ -139,7 +141,7 @@ func (c *Company) writeFiles() error {
 		work = c.options.WorkPassword
 	}
 	for name, content := range map[string]string{
-		"ca.pem": string(c.ca.PEM()), "read-password": c.readPassword + "\n", "work-password": work + "\n", "photopush.yaml": c.config(),
+		"ca.pem": string(c.ca.PEM()), "read-password": c.readPassword + "\n", "photo-password": c.photoPassword + "\n", "work-password": work + "\n", "photopush.yaml": c.config(),
 	} {
 		if err := os.WriteFile(filepath.Join(c.options.Dir, name), []byte(content), 0o600); err != nil {
 			return err
@@ -157,6 +159,9 @@ domains:
     ca_file: ca.pem
     bind_user: %s
     password_file: read-password
+    writer:
+      bind_user: %s
+      password_file: photo-password
     dns_servers: ["%s"]
     users:
       bases: ["%s"]
@@ -173,7 +178,7 @@ jobs:
   visits: 16
 server:
   listen: 127.0.0.1:0
-`, DomainName, DomainName, directoryPort, readAccount, netip.AddrPortFrom(c.address(0, 1), dnsPort), staffOU, workOU, workPort, workAccount)
+`, DomainName, DomainName, directoryPort, readAccount, photoAccount, netip.AddrPortFrom(c.address(0, 1), dnsPort), staffOU, workOU, workPort, workAccount)
 }
 
 // SetWorkPassword changes what photopush is told to sign in with; empty for the one that the workstations accept.

@@ -28,9 +28,25 @@ const (
 	BrokenPhoto Photo = "broken" // a JPEG cut in the middle
 )
 
-// addPeople adds the reading account and the people. In a company that is not plain the second person has no photo, and the third a broken one.
+// addAccounts adds the account that reads, and the one that writes photos.
+func (c *Company) addAccounts() error {
+	const service = "OU=Service,DC=corp,DC=example"
+	if _, err := c.Domain.AddUser(simad.User{OU: service, Account: "svc-read", Password: c.readPassword}); err != nil {
+		return err
+	}
+	writer, err := c.Domain.AddUser(simad.User{OU: service, Account: "svc-photo", Password: c.photoPassword})
+	if err != nil {
+		return err
+	}
+	if err := c.Domain.AddOU(staffOU); err != nil {
+		return err
+	}
+	return c.Domain.Grant(writer.DN, staffOU, "thumbnailPhoto", "jpegPhoto")
+}
+
+// addPeople adds the accounts and the people. In a company that is not plain the second person has no photo, and the third a broken one.
 func (c *Company) addPeople() error {
-	if _, err := c.Domain.AddUser(simad.User{OU: "OU=Service,DC=corp,DC=example", Account: "svc-read", Password: c.readPassword}); err != nil {
+	if err := c.addAccounts(); err != nil {
 		return err
 	}
 	for i := range c.options.Users {
