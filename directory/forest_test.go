@@ -3,10 +3,10 @@ package directory
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
-	"github.com/go-ldap/ldap/v3"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/photopush/photopush"
@@ -87,11 +87,10 @@ func TestReferral(t *testing.T) {
 func TestReferences(t *testing.T) {
 	c, _ := newForest(t)
 	cfg := c.config()
-	r := &reading{d: open(t, cfg, Options{}), query: query{"read users", userScope(cfg.Users), "(objectClass=user)", []string{"objectGUID"}}, seen: map[rawGUID]struct{}{},
-		deliver: func(*ldap.Entry, rawGUID) error { return nil }}
-	b := parseBases([]string{"DC=corp,DC=example"})[0]
-	must(t, r.d.use(t.Context(), func(conn *conn) error { return r.base(t.Context(), conn, b) }))
-	if r.refs != 4 || len(r.seen) != 2 { // two zones, the configuration, the domain below
-		t.Errorf("%d references, %d users", r.refs, len(r.seen))
+	cfg.Users.Bases = []string{"DC=corp,DC=example"}
+	log := &logBuffer{}
+	d := open(t, cfg, Options{Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if got, err := accounts(t, d); err != nil || len(got) != 2 || !strings.Contains(log.String(), " referrals=4 ") { // two zones, the configuration, the domain below
+		t.Errorf("%d users, %v; the log says %s", len(got), err, log)
 	}
 }
