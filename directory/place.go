@@ -58,6 +58,9 @@ func (p place) check() error {
 	default:
 		return errors.New("it is incomplete")
 	}
+	if len(p.Scope) > 64 {
+		return errors.New("its scope is malformed")
+	}
 	if len(p.Groups)%len(rawGUID{}) != 0 || len(p.Groups) > maxGroupsKept*len(rawGUID{}) {
 		return errors.New("its groups are malformed")
 	}

@@ -86,6 +86,12 @@ func (s *session) changes(m *message) error {
 			}
 		}
 	}
+	switch faults := s.c.faults.get(); {
+	case faults.NoPaging:
+		return s.finish(m.id, opDone, result{})
+	case faults.Endless:
+		return s.finish(m.id, opDone, result{}, dirSyncControl(true, syncCookie(since)))
+	}
 	return s.finish(m.id, opDone, result{}, dirSyncControl(more, syncCookie(usn)))
 }
 

@@ -13,7 +13,9 @@ type Faults struct {
 	Hang        Hang          // stop answering at one point
 	Result      int           // every search ends with this result code at once, for example 3, 10, 51 or 52; 0: none
 	ResultAfter int           // searches, pages counted, that are answered before Result
-	NoPaging    bool          // the paged results control is not answered: the end of a page is missing
+	NoControl   string        // the OID of a control that is refused with unavailableCriticalExtension, as by a server that does not know it
+	NoPaging    bool          // the controls of paged results and of DirSync are not answered: the end of a page is missing
+	Endless     bool          // DirSync says that there is more, and does not go on
 
 	WriteResult int       // every modify request ends with this result code, and changes nothing; 0: none
 	LoseWrite   WriteLoss // end the connection at one modify request
@@ -82,6 +84,13 @@ func (c *Controller) SetFaults(f Faults) {
 	c.faults.released = make(chan struct{})
 	c.faults.faults = f
 	c.faults.answers, c.faults.searches, c.faults.writes = 0, 0, 0
+}
+
+// Answered is how many answers were sent since SetFaults, or begun.
+func (c *Controller) Answered() int {
+	c.faults.mu.Lock()
+	defer c.faults.mu.Unlock()
+	return c.faults.answers
 }
 
 func (b *faultBox) get() Faults {

@@ -64,8 +64,11 @@ func (s *session) search(m *message) error {
 // controls reads the controls of a search. A critical one that is not understood is refused.
 func (s *session) controls(m *message) (paging *pageRequest, references bool, fault result) {
 	references = true
+	refused := s.c.faults.get().NoControl
 	for _, c := range m.controls {
 		switch c.oid {
+		case refused:
+			return nil, false, result{code: criticalUnavailable, text: badExtension}
 		case oidPaged:
 			p, err := decodePaging(c.value)
 			if err != nil {
