@@ -83,7 +83,7 @@ func (d *Directory) changesSince(ctx context.Context, from place) (told photopus
 		return told, "", err
 	}
 	if found.why == "" {
-		if err := d.openContainers(ctx, found); err != nil {
+		if err := errors.Join(d.openContainers(ctx, found), d.lookForGroups(ctx, found)); err != nil {
 			return told, "", err
 		}
 	}
@@ -147,14 +147,27 @@ func (d *Directory) begin(ctx context.Context, p *place) error {
 func (d *Directory) watchGroups(ctx context.Context, p *place) error {
 	p.AnyGroup, p.Groups = d.watched.anyGroup, nil
 	groups, err := d.groupClosure(ctx)
+	if err != nil {
+		return err
+	}
+	asked, err := d.readGroups(ctx, scope{key: "filter", groups: d.watched.memberOf})
+	switch {
+	case photopush.ReasonOf(err) == photopush.Denied: // such a group is not there: the filter says so too, until there is one
+		p.AnyGroup = true
+	case err != nil:
+		return err
+	}
+	for _, g := range asked {
+		groups = append(groups, g.guid)
+	}
 	if len(groups) > maxGroupsKept {
 		p.AnyGroup = true
-		return err
+		return nil
 	}
 	for _, guid := range groups {
 		p.Groups = append(p.Groups, guid[:]...)
 	}
-	return err
+	return nil
 }
 
 // A refusedError is a controller's answer that it does not tell what has changed, not to this account or not since that place. Another controller
@@ -174,14 +187,13 @@ func refuse(ctx context.Context, err error) error {
 
 // A tally collects what has changed.
 type tally struct {
-	in         interest
-	from       place
-	order      []rawGUID
-	seen       map[rawGUID]*bool // whether its photos may be others
-	containers []rawGUID         // that may lie elsewhere: so does what is below them
-	named      []rawGUID         // that have another name or place, and may be containers
-	deleted    int
-	why        string // everything must be read
+	in      interest
+	from    place
+	order   []rawGUID
+	seen    map[rawGUID]*bool // whether its photos may be others
+	named   []rawGUID         // that have another name or place: they may be containers, and groups
+	deleted []rawGUID         // that may have been groups
+	why     string            // everything must be read
 }
 
 func newTally(in interest, from place) *tally {
@@ -241,28 +253,54 @@ func (in interest) hasPhoto(e *ldap.Entry) bool {
 
 // openContainers adds the users and computers below containers that were moved or renamed: of themselves nothing has changed, but they lie elsewhere.
 func (d *Directory) openContainers(ctx context.Context, t *tally) error {
-	var named []photopush.GUID
-	for _, guid := range t.named {
-		named = append(named, guid.GUID())
-	}
 	var names []string
-	if len(named) > 0 {
-		q := query{"read containers", d.domainScope("(|" + containerClasses + ")"), "", []string{"objectGUID"}}
-		err := d.readObjects(ctx, q, named, func(e *ldap.Entry, _ rawGUID) error {
-			names = append(names, e.DN)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	err := d.eachOf(ctx, "(|"+containerClasses+")", t.named, nil, func(e *ldap.Entry) { names = append(names, e.DN) })
+	if err != nil || len(names) == 0 {
+		return err
 	}
 	if len(names) > maxContainers {
 		t.why = fmt.Sprintf("more than %d containers were moved or renamed", maxContainers)
 		return nil
 	}
+	// Whom an excluded container kept out, it would let in under another name.
+	if err := errors.Join(d.checkExcluded(ctx, d.people), d.checkExcluded(ctx, d.devices)); err != nil {
+		return err
+	}
 	for _, name := range names {
 		if err := d.openContainer(ctx, t, name); err != nil || t.why != "" {
 			return err
+		}
+	}
+	return nil
+}
+
+// lookForGroups looks, where groups count and it is not known which, whether one was renamed or deleted.
+func (d *Directory) lookForGroups(ctx context.Context, t *tally) error {
+	if !t.from.AnyGroup || t.why != "" {
+		return nil
+	}
+	deleted := []ldap.Control{ldap.NewControlMicrosoftShowDeleted()}
+	return errors.Join(
+		d.eachOf(ctx, groupClass, t.named, nil, t.membersChanged),
+		d.eachOf(ctx, groupClass, t.deleted, deleted, t.membersChanged))
+}
+
+// eachOf finds the objects of a class among those with these GUIDs, in the whole domain.
+func (d *Directory) eachOf(ctx context.Context, class string, guids []rawGUID, controls []ldap.Control, found func(*ldap.Entry)) error {
+	for part := range slices.Chunk(guids, idsPerSearch) {
+		var entries []*ldap.Entry
+		err := d.use(ctx, func(c *conn) error {
+			request := ldap.NewSearchRequest(d.root(), ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, "(&"+class+anyGUID(part)+")",
+				[]string{"objectGUID"}, controls)
+			var err error
+			entries, err = c.run(ctx, request, "look up what has changed below", d.root())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			found(e)
 		}
 	}
 	return nil

@@ -34,6 +34,8 @@ func (s sambaChanger) addUser(account, ou, photo string) {
 	s.d.AddUsers(u)
 }
 
+func (s sambaChanger) addGroup(dn string, members ...string) { s.d.AddGroup(dn, members...) }
+
 // watchedSamba is what watched is for a simulated domain.
 func watchedSamba(d *sambalab.Domain, method string) Config {
 	cfg := sambaConfig(d, d.LDAPS())
@@ -115,6 +117,30 @@ func TestSambaRandomChanges(t *testing.T) {
 		}
 		for range 4 {
 			r.change()
+		}
+	}
+}
+
+// TestSambaWatchedGroups changes groups of a real domain that decide who is in scope.
+func TestSambaWatchedGroups(t *testing.T) {
+	samba := sambalab.New(t)
+	samba.LetSeeDeleted()
+	populate(sambaChanger{samba})
+	addWatchedGroups(sambaChanger{samba})
+	kept, cfgs := map[string]*keeper{}, map[string]Config{}
+	for _, method := range []string{methodDirSync, methodUSN} {
+		for name, scoped := range groupScopes {
+			cfg := watchedSamba(samba, method)
+			scoped(&cfg)
+			name = method + " " + name
+			kept[name], cfgs[name] = &keeper{}, cfg
+			kept[name].pass(t, open(t, cfg, Options{}))
+		}
+	}
+	for _, step := range groupSteps {
+		step.change(sambaChanger{samba})
+		for name, k := range kept {
+			t.Run(step.what+" "+name, func(t *testing.T) { k.checkGroups(t, cfgs[name], step.all) })
 		}
 	}
 }

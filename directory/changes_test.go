@@ -162,6 +162,7 @@ type changer interface {
 	addOU(dn string)
 	addUser(account, ou, photo string) // without a photo for ""
 	addComputer(name, ou string)
+	addGroup(dn string, members ...string)
 }
 
 // A simChanger changes a simulated domain.
@@ -180,6 +181,12 @@ func (s simChanger) addUser(account, ou, photo string) {
 	s.c.user(s, simad.User{Account: account, OU: ou, ThumbnailPhoto: []byte(photo)})
 }
 func (s simChanger) addComputer(name, ou string) { s.c.computer(s, simad.Computer{Name: name, OU: ou}) }
+
+func (s simChanger) addGroup(dn string, members ...string) {
+	name, ou, _ := strings.Cut(dn, ",")
+	_, err := s.c.AddGroup(simad.Group{OU: ou, Name: strings.TrimPrefix(name, "CN="), Members: members})
+	must(s, err)
+}
 
 const (
 	outside = "OU=Out,DC=corp,DC=example"
@@ -459,5 +466,98 @@ func (r *randomizer) change() {
 		from, to := r.ous[ou], r.one(staff, outside, machines)
 		r.x.move(ou+","+from, ou+","+to)
 		r.ous[ou] = to
+	}
+}
+
+const (
+	photosGroup = "CN=photos,OU=Groups,DC=corp,DC=example"
+	innerGroup  = "CN=inner,OU=Groups,DC=corp,DC=example"
+	otherGroup  = "CN=other,OU=Groups,DC=corp,DC=example"
+)
+
+// addWatchedGroups puts ada into a group, and bob into a group within it.
+func addWatchedGroups(x changer) {
+	x.addOU("OU=Groups,DC=corp,DC=example")
+	x.addGroup(innerGroup, "CN=bob,"+staff)
+	x.addGroup(photosGroup, "CN=ada,"+staff, innerGroup)
+	x.addGroup(otherGroup, "CN=ada,"+staff)
+}
+
+// groupSteps are changes of groups, with whether everything must be read.
+var groupSteps = []struct {
+	what   string
+	change func(changer)
+	all    bool
+}{
+	{"nothing", func(changer) {}, false},
+	{"a member", func(x changer) { x.set(photosGroup, "member", "CN=ada,"+staff, innerGroup, "CN=di,"+deep) }, true},
+	{"a member of another group", func(x changer) { x.set(otherGroup, "member", "CN=di,"+deep) }, false},
+	{"a member of the inner group", func(x changer) { x.set(innerGroup, "member", "CN=bob,"+staff, "CN=out,"+outside) }, true},
+	{"a member moved", func(x changer) { x.move("CN=out,"+outside, "CN=out,"+staff) }, false},
+	{"a group more within", func(x changer) { x.set(innerGroup, "member", "CN=bob,"+staff, otherGroup) }, true},
+	{"a member of that", func(x changer) { x.set(otherGroup, "member", "CN=di,"+deep, "CN=PC1,"+machines) }, true},
+	{"a member renamed", func(x changer) { x.move("CN=di,"+deep, "CN=Di,"+deep) }, false},
+	{"the inner group renamed", func(x changer) { x.move(innerGroup, "CN=inside,OU=Groups,DC=corp,DC=example") }, true},
+	{"the inner group deleted", func(x changer) { x.remove("CN=inside,OU=Groups,DC=corp,DC=example") }, true},
+}
+
+// groupScopes are configurations whose scope follows from groups.
+var groupScopes = map[string]func(*Config){
+	"groups": func(cfg *Config) {
+		cfg.Users.Groups, cfg.Workstations.Groups = []string{photosGroup}, []string{photosGroup}
+	},
+	"a filter with a rule": func(cfg *Config) { cfg.Users.Filter = "(memberOf:1.2.840.113556.1.4.1941:=" + photosGroup + ")" },
+	"a filter that does not tell which": func(cfg *Config) {
+		cfg.Users.Filter = "(|(memberOf:1.2.840.113556.1.4.1941:=" + photosGroup + ")(memberOf=CN=no longer there,OU=Groups,DC=corp,DC=example))"
+	},
+}
+
+// TestWatchedGroups changes groups that decide who is in scope.
+func TestWatchedGroups(t *testing.T) {
+	for _, method := range []string{methodDirSync, methodUSN} {
+		for name, scoped := range groupScopes {
+			t.Run(method+" "+name, func(t *testing.T) {
+				t.Parallel()
+				c, cfg := watched(t, method, 1)
+				addWatchedGroups(simChanger{t, c})
+				scoped(&cfg)
+				k := &keeper{}
+				k.pass(t, open(t, cfg, Options{}))
+				for _, step := range groupSteps {
+					t.Run(step.what, func(t *testing.T) {
+						step.change(simChanger{t, c})
+						k.checkGroups(t, cfg, step.all)
+					})
+				}
+			})
+		}
+	}
+}
+
+// checkGroups makes a pass, which must read everything where all says so, and may where it is not known which groups count.
+func (k *keeper) checkGroups(t *testing.T, cfg Config, all bool) {
+	t.Helper()
+	told := k.pass(t, open(t, cfg, Options{}))
+	if told.All != all && (all || !strings.Contains(cfg.Users.Filter, "no longer there")) {
+		t.Errorf("told %+v, want all: %t", told, all)
+	}
+	if told.All && !strings.Contains(told.Why, "has changed, and its members decide who is in scope") {
+		t.Errorf("all, since %s", told.Why)
+	}
+	k.check(t, open(t, cfg, Options{}))
+}
+
+// TestExcludedRenamed renames a container that the configuration leaves out: whom it kept out must not get in.
+func TestExcludedRenamed(t *testing.T) {
+	for _, method := range []string{methodDirSync, methodUSN} {
+		c, cfg := watched(t, method, 1)
+		cfg.Users.Exclude = []string{deep}
+		d, k := open(t, cfg, Options{}), &keeper{}
+		k.pass(t, d)
+		must(t, c.Move(deep, "OU=Deeper,"+staff))
+		_, err := d.Changes(t.Context(), k.place)
+		if photopush.ReasonOf(err) != photopush.Denied || !strings.Contains(err.Error(), "correct users.exclude") {
+			t.Errorf("%s: %v", method, err)
+		}
 	}
 }

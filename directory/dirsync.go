@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -92,16 +93,19 @@ func (t *tally) synced(e *ldap.Entry) error {
 	if !ok {
 		return errStopped
 	}
-	member, deleted := hasAttribute(e, "member"), e.GetEqualFoldAttributeValue("isDeleted") == "TRUE"
+	member, named, deleted := hasAttribute(e, "member"), hasAttribute(e, "name"), strings.EqualFold(e.GetEqualFoldAttributeValue("isDeleted"), "TRUE")
 	switch {
-	case (member || deleted) && t.in.groups && t.from.watches(guid) && (member || !t.from.AnyGroup):
+	case member && t.from.watches(guid), (named || deleted) && t.from.lists(guid): // a filter asks for a group by its name
 		t.membersChanged(e)
-	case member: // of a group that does not count
+	case member && !named && !deleted: // of a group that does not count
 	default:
 		t.add(guid, t.in.hasPhoto(e))
-		if !deleted && hasAttribute(e, "name") {
-			t.named = append(t.named, guid)
-		}
+	}
+	switch {
+	case deleted:
+		t.deleted = append(t.deleted, guid)
+	case named:
+		t.named = append(t.named, guid)
 	}
 	if t.why != "" {
 		return errStopped

@@ -18,7 +18,8 @@ type interest struct {
 	photo      []string // attributes that hold photos
 	attributes []string // what is read of users and workstations, what the filters ask for, and what tells of moves and deletions
 	groups     bool     // the members of groups decide who is in scope
-	anyGroup   bool     // of which groups is not known
+	memberOf   []string // distinguished names of groups that filters ask for, beside those that the configuration names
+	anyGroup   bool     // filters ask for groups in ways that do not tell which
 	digest     string   // names it: a place of another interest does not tell all
 	blind      string   // not empty: why no controller tells all of it
 }
@@ -44,12 +45,12 @@ var untold = func() map[string]string {
 func newInterest(cfg Config, people, devices scope, photo []string) interest {
 	in := interest{photo: photo, attributes: slices.Concat(userAttributes, photo, workstationAttributes, []string{"name", "isDeleted"})}
 	for _, s := range []scope{people, devices} {
-		names, err := filterAttributes(s.and(""))
+		asked, err := filterTerms(s.and(""))
 		if err != nil {
 			in.blind = fmt.Sprintf("%s.filter cannot be read: %v", s.key, err)
 		}
-		for _, name := range names {
-			in.add(s.key, name)
+		for _, t := range asked {
+			in.add(s.key, t)
 		}
 		in.groups = in.groups || len(s.groups) > 0
 	}
@@ -65,17 +66,22 @@ func newInterest(cfg Config, people, devices scope, photo []string) interest {
 // plainName is the form of an attribute's name (RFC 4512 1.4 keystring); a number in its place is told by no controller under that name.
 var plainName = regexp.MustCompile(`\A[A-Za-z][A-Za-z0-9-]*\z`)
 
-func (in *interest) add(key, name string) {
-	why, hidden := untold[strings.ToLower(name)]
+func (in *interest) add(key string, t term) {
+	why, hidden := untold[strings.ToLower(t.attribute)]
 	switch {
-	case strings.EqualFold(name, "memberOf"):
-		in.groups, in.anyGroup = true, true // a back link too, but the other end of it can be watched
+	case strings.EqualFold(t.attribute, "memberOf"): // a back link too, but the other end of it can be watched
+		in.groups = true
+		if _, err := ldap.ParseDN(t.value); err != nil || t.value == "" {
+			in.anyGroup = true
+			return
+		}
+		in.memberOf = append(in.memberOf, t.value)
 	case hidden:
-		in.blind = fmt.Sprintf("%s.filter asks for %s, whose changes no controller tells: %s", key, name, why)
-	case !plainName.MatchString(name):
-		in.blind = fmt.Sprintf("%s.filter asks for %q, whose changes no controller tells: want the attribute's name", key, clip(name))
+		in.blind = fmt.Sprintf("%s.filter asks for %s, whose changes no controller tells: %s", key, t.attribute, why)
+	case !plainName.MatchString(t.attribute):
+		in.blind = fmt.Sprintf("%s.filter asks for %q, whose changes no controller tells: want the attribute's name", key, clip(t.attribute))
 	default:
-		in.attributes = append(in.attributes, name)
+		in.attributes = append(in.attributes, t.attribute)
 	}
 }
 
@@ -97,36 +103,47 @@ func (in *interest) name(cfg Config) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// filterAttributes lists the attributes that a filter asks for, as they are written there.
-func filterAttributes(filter string) ([]string, error) {
+// A term is one attribute that a filter asks for, as it is written there.
+type term struct {
+	attribute string
+	value     string // that it must have, or by a rule be connected with; empty for all other questions
+}
+
+// filterTerms lists what a filter asks for.
+func filterTerms(filter string) ([]term, error) {
 	p, err := ldap.CompileFilter(filter)
 	if err != nil {
 		return nil, filterFault(err)
 	}
-	return packetAttributes(p), nil
+	return packetTerms(p), nil
 }
 
-// packetAttributes walks a filter (RFC 4511 4.5.1.7).
-func packetAttributes(p *ber.Packet) (names []string) {
+// packetTerms walks a filter (RFC 4511 4.5.1.7).
+func packetTerms(p *ber.Packet) (all []term) {
 	switch p.Tag {
 	case ldap.FilterAnd, ldap.FilterOr, ldap.FilterNot:
 		for _, c := range p.Children {
-			names = append(names, packetAttributes(c)...)
+			all = append(all, packetTerms(c)...)
 		}
 	case ldap.FilterPresent:
-		names = []string{p.Data.String()}
+		all = []term{{attribute: p.Data.String()}}
 	case ldap.FilterExtensibleMatch:
+		var t term
 		for _, c := range p.Children {
-			if c.Tag == ldap.MatchingRuleAssertionType {
-				names = append(names, c.Data.String())
+			switch c.Tag {
+			case ldap.MatchingRuleAssertionType:
+				t.attribute = c.Data.String()
+			case ldap.MatchingRuleAssertionMatchValue:
+				t.value = c.Data.String()
 			}
 		}
-	default:
-		if len(p.Children) > 0 {
-			names = []string{p.Children[0].Data.String()}
-		}
+		all = []term{t}
+	case ldap.FilterSubstrings:
+		all = []term{{attribute: p.Children[0].Data.String()}}
+	default: // equal, greater, less and approximate: attribute and value
+		all = []term{{p.Children[0].Data.String(), p.Children[1].Data.String()}}
 	}
-	return names
+	return all
 }
 
 // Classes of objects that are told of: users and computers, which are users too; what may have them below it; and groups where their members count.

@@ -86,10 +86,10 @@ func (p place) encode() ([]byte, error) {
 }
 
 // watches tells whether the members of a group decide who is in scope.
-func (p place) watches(group rawGUID) bool {
-	if p.AnyGroup {
-		return true
-	}
+func (p place) watches(group rawGUID) bool { return p.AnyGroup || p.lists(group) }
+
+// lists tells whether that is known of this one.
+func (p place) lists(group rawGUID) bool {
 	for known := p.Groups; len(known) > 0; known = known[len(group):] {
 		if rawGUID(known[:len(group)]) == group {
 			return true

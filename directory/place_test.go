@@ -91,13 +91,13 @@ func FuzzDecodePlace(f *testing.F) {
 	})
 }
 
-func TestFilterAttributes(t *testing.T) {
-	for filter, want := range map[string][]string{
-		"(&(a=1)(|(b>=2)(c<=3)(!(d~=4)))(e=*)(f=x*y)(g:1.2.840.113556.1.4.803:=2)(h:=i))": {"a", "b", "c", "d", "e", "f", "g", "h"},
-		"(memberOf:1.2.840.113556.1.4.1941:=CN=g,DC=x)":                                   {"memberOf"},
+func TestFilterTerms(t *testing.T) {
+	for filter, want := range map[string][]term{
+		"(&(a=1)(|(b>=2)(c<=3)(!(d~=4)))(e=*)(f=x*y)(g:1.2.840.113556.1.4.803:=2)(h:=i))": {{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "4"}, {"e", ""}, {"f", ""}, {"g", "2"}, {"h", "i"}},
+		`(memberOf:1.2.840.113556.1.4.1941:=CN=g\28x\29,DC=x)`:                            {{"memberOf", "CN=g(x),DC=x"}},
 	} {
-		got, err := filterAttributes(filter)
-		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		got, err := filterTerms(filter)
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(term{})); err != nil || diff != "" {
 			t.Errorf("%s: %v, -want +got\n%s", filter, err, diff)
 		}
 	}
