@@ -53,6 +53,7 @@ type Domain struct {
 
 // Options say what is not as usual; the zero value is the usual lab.
 type Options struct {
+	Seed       Seed   // accounts that are there from the start; the first such domain on a machine takes a minute more
 	StrongAuth string // Samba's "ldap server require strong auth"; empty for allow_sasl_over_tls. With yes, Kerberos seals or is refused
 }
 
@@ -68,22 +69,30 @@ func New(t testing.TB) *Domain {
 // NewWith is New with options.
 func NewWith(t testing.TB, o Options) *Domain {
 	t.Helper()
-	if o.StrongAuth == "" {
-		o.StrongAuth = saslOverTLS
-	}
 	if why := unable(); why != "" {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(why)
 		}
 		t.Skip(why)
 	}
+	if o.StrongAuth == "" {
+		o.StrongAuth = saslOverTLS
+	}
 	d := &Domain{t: t, o: o, host: Host, dir: newFolder(t), IP: freeIP(t)}
-	if err := d.prepare(); err != nil {
+	populate, tarball := d.populate, baseTarball
+	if o.Seed != (Seed{}) {
+		populate, tarball = func() error { return d.with(d.readdress) }, func() (string, error) { return seededTarball(t, o.Seed) }
+	}
+	file, err := tarball()
+	if err == nil {
+		err = d.prepare(file)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Kill)
 	d.Start()
-	if err := d.populate(); err != nil {
+	if err := populate(); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -142,14 +151,10 @@ func allFree(ip string) bool {
 	return true
 }
 
-// prepare lays out the domain's folder from the base that is made once.
-func (d *Domain) prepare() error {
-	base, err := baseTarball()
-	if err != nil {
-		return err
-	}
-	if out, err := exec.Command("tar", "-xzf", base, "-C", d.dir).CombinedOutput(); err != nil {
-		return fmt.Errorf("unpack %s (remove it if it is broken): %w: %s", base, err, out)
+// prepare lays out the domain's folder from one that was made once.
+func (d *Domain) prepare(tarball string) error {
+	if out, err := exec.Command("tar", "-xf", tarball, "-C", d.dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("unpack %s (remove it if it is broken): %w: %s", tarball, err, out)
 	}
 	if err := writeConfig(d.dir, d.IP, d.o.StrongAuth); err != nil {
 		return err
