@@ -22,7 +22,7 @@ type Options struct {
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // to host:port; nil: through the Resolver of the Config
 	Now         func() time.Time                                                     // nil: time.Now
 
-	PhotoAttributes []string // which attributes hold photos, in this order; nil: jpegPhoto and thumbnailPhoto
+	PhotoAttributes []string // which attributes hold photos, in this order; nil: jpegPhoto and thumbnailPhoto; empty: none
 }
 
 // A Directory reads one domain. It is safe for concurrent use.

@@ -122,6 +122,41 @@ func TestPhotos(t *testing.T) {
 	}
 }
 
+// TestPhotoAttributes: only what is asked for is read, in that order.
+func TestPhotoAttributes(t *testing.T) {
+	c := newCompany(t, 1)
+	sid := c.user(t, simad.User{Account: "ada", JPEGPhoto: [][]byte{[]byte("big")}, ThumbnailPhoto: []byte("small")})
+	big, small := photopush.Photo{Attribute: "jpegPhoto", Bytes: []byte("big")}, photopush.Photo{Attribute: "thumbnailPhoto", Bytes: []byte("small")}
+	for _, test := range []struct {
+		attributes []string
+		want       []photopush.Photo
+	}{
+		{nil, []photopush.Photo{big, small}},
+		{[]string{"thumbnailPhoto", "jpegPhoto"}, []photopush.Photo{small, big}},
+		{[]string{"thumbnailPhoto"}, []photopush.Photo{small}},
+		{[]string{}, nil},
+	} {
+		d := open(t, c.config(), Options{PhotoAttributes: test.attributes})
+		alone, err := d.Photos(t.Context(), sid)
+		if diff := cmp.Diff(test.want, alone); err != nil || diff != "" {
+			t.Errorf("%v: %v, -want +got\n%s", test.attributes, err, diff)
+		}
+		_, named, err := d.User(t.Context(), "ada")
+		if diff := cmp.Diff(test.want, named); err != nil || diff != "" {
+			t.Errorf("%v: %v, -want +got\n%s", test.attributes, err, diff)
+		}
+		err = d.Users(t.Context(), photopush.UserQuery{Photos: true}, func(_ photopush.User, read []photopush.Photo) error {
+			if diff := cmp.Diff(test.want, read); diff != "" {
+				t.Errorf("%v: -want +got\n%s", test.attributes, diff)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // office adds workstations of every kind.
 func office(t *testing.T, c *company) {
 	t.Helper()

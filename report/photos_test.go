@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -44,16 +43,6 @@ func people() []photopush.UserRecord {
 	}
 }
 
-func sequence(all []photopush.UserRecord) iter.Seq2[photopush.UserRecord, error] {
-	return func(yield func(photopush.UserRecord, error) bool) {
-		for _, u := range all {
-			if !yield(u, nil) {
-				return
-			}
-		}
-	}
-}
-
 func TestPhotosGolden(t *testing.T) {
 	for _, test := range []struct {
 		file  string
@@ -67,7 +56,7 @@ func TestPhotosGolden(t *testing.T) {
 	} {
 		t.Run(test.file, func(t *testing.T) {
 			var b bytes.Buffer
-			if err := test.write(&Photos{People: sequence(people()), Only: test.only}, &b); err != nil {
+			if err := test.write(&Photos{People: each(people()), Only: test.only}, &b); err != nil {
 				t.Fatal(err)
 			}
 			file := filepath.Join("testdata", test.file)
@@ -102,7 +91,7 @@ func TestPhotosShown(t *testing.T) {
 		{[]PhotoState{PhotoBroken}, "u3 u6"},
 		{[]PhotoState{PhotoLow, PhotoMissing}, "u4 u5"},
 	} {
-		p := &Photos{People: sequence(people()), Only: c.only}
+		p := &Photos{People: each(people()), Only: c.only}
 		var asJSON, asCSV bytes.Buffer
 		if err := errors.Join(p.JSON(&asJSON), p.CSV(&asCSV)); err != nil {
 			t.Fatal(err)
@@ -143,7 +132,7 @@ func TestPhotosFail(t *testing.T) {
 			yield(photopush.UserRecord{}, lost)
 		}
 	}}
-	whole := &Photos{People: sequence(people())}
+	whole := &Photos{People: each(people())}
 	for name, write := range map[string]func(*Photos, io.Writer) error{"text": (*Photos).Text, "csv": (*Photos).CSV, "json": (*Photos).JSON} {
 		if err := write(failing, io.Discard); !errors.Is(err, lost) {
 			t.Errorf("%s: %v", name, err)
@@ -179,7 +168,7 @@ func TestUnits(t *testing.T) {
 
 func TestPhotoSummary(t *testing.T) {
 	for want, n := range map[string]int{"0 people": 0, "1 person: 1 good": 1} {
-		s, err := (&Photos{People: sequence(people()[:n])}).Summary()
+		s, err := (&Photos{People: each(people()[:n])}).Summary()
 		if err != nil || s.String() != want {
 			t.Errorf("%s, %v, want %s", s, err, want)
 		}

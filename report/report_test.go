@@ -165,8 +165,8 @@ func found() Material {
 	}
 }
 
-func each(all []photopush.Status) iter.Seq2[photopush.Status, error] {
-	return func(yield func(photopush.Status, error) bool) {
+func each[T any](all []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
 		for _, s := range all {
 			if !yield(s, nil) {
 				return
