@@ -9,7 +9,7 @@ type ImportRun struct {
 	Source  string // folder or file that the photos came from; empty for an undo
 	By      string // account of the operating system that ran it
 	Started time.Time
-	Ended   time.Time // zero while it is running, or when it was killed and nobody has looked since
+	Ended   time.Time // zero while it is running, and after it was killed until the next import or look at the runs
 
 	Written int // attributes that have other values by it, as read back
 	Refused int // that it did not write

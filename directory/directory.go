@@ -41,6 +41,7 @@ type Directory struct {
 	finder *finder // nil when the configuration names the controllers
 
 	lookups chan struct{} // a slot for each search that may run beside the reads of everything
+	writes  chan struct{} // a slot for each write; it may wait for lookups
 	opening chan struct{} // held while connecting: a credential is proven once before it is used twice
 	siting  chan struct{} // held while sites are read: who comes meanwhile waits for them
 
@@ -62,6 +63,7 @@ type Directory struct {
 const (
 	maxIdle    = 4
 	maxLookups = 4
+	maxWrites  = 4
 )
 
 // ErrAmbiguous is in the chain of an error when several objects have the name that was looked for.
@@ -91,6 +93,7 @@ func New(cfg Config, opts Options) (*Directory, error) {
 		devices: workstationScope(cfg.Workstations),
 		photo:   opts.PhotoAttributes,
 		lookups: make(chan struct{}, maxLookups),
+		writes:  make(chan struct{}, maxWrites),
 		opening: make(chan struct{}, 1),
 		groups:  map[string]knownGroups{},
 		siting:  make(chan struct{}, 1),

@@ -22,7 +22,7 @@ const maxTexts = 16
 // People reads every user in scope with further attributes as text, each with its first values. It reads as Users does, and no photos.
 func (d *Directory) People(ctx context.Context, attributes []string, yield func(photopush.User, map[string][]string) error) error {
 	q := query{"read users", d.people, d.people.and(""), slices.Concat(userAttributes, attributes)}
-	return d.readAll(ctx, q, func(e *ldap.Entry, guid rawGUID) error {
+	return d.readObjects(ctx, q, nil, func(e *ldap.Entry, guid rawGUID) error {
 		u, err := d.user(e, guid)
 		if err != nil {
 			return &objectError{err}
@@ -73,8 +73,8 @@ var busyPauses = []time.Duration{200 * time.Millisecond, time.Second}
 // ask what became of it.
 func (d *Directory) SwapPhoto(ctx context.Context, s photopush.PhotoSwap) error {
 	select {
-	case d.lookups <- struct{}{}:
-		defer func() { <-d.lookups }()
+	case d.writes <- struct{}{}:
+		defer func() { <-d.writes }()
 	case <-ctx.Done():
 		return canceled(ctx, "write "+s.Attribute)
 	}
@@ -298,7 +298,7 @@ func (w *swap) explain(code int) (photopush.Reason, string) {
 func (d *Directory) noRight(attribute, dn string) string {
 	ou := decodeText((&photopush.User{DN: dn}).OU())
 	return fmt.Sprintf("the account %s may not write %s of users in %s: let it, as docs/least-privilege.md shows (what an OU grants does not reach members of "+
-		"protected groups, such as administrators)", d.cfg.BindUser, attribute, ou)
+		"protected groups, such as administrators)", d.cfg.Account.Name(), attribute, ou)
 }
 
 // MayNotWrite is the error for a user whose PhotoState says that the account may not write an attribute.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/photopush/photopush"
 	"github.com/photopush/photopush/internal/simad"
@@ -279,5 +280,35 @@ func TestPeople(t *testing.T) {
 	want := map[string]map[string][]string{"ada": {"employeeID": {"17"}, "proxyAddresses": {"a", "b"}}, "bob": {}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// TestSwapInGroups: only members are written, and many writes at once do not wait for each other's lookups.
+func TestSwapInGroups(t *testing.T) {
+	c, ada := newWriter(t, 1)
+	const staffGroup = "CN=Photos,OU=Groups,DC=corp,DC=example"
+	_, err := c.AddGroup(simad.Group{OU: "OU=Groups,DC=corp,DC=example", Name: "Photos"})
+	must(t, err)
+	var users []photopush.User
+	for i := range 3 * maxWrites {
+		name := fmt.Sprintf("m%02d", i)
+		c.user(t, simad.User{Account: name})
+		must(t, c.AddMembers(staffGroup, "CN="+name+","+staff))
+	}
+	cfg := c.config()
+	cfg.Users.Groups = []string{staffGroup}
+	dir := open(t, cfg, Options{})
+	must(t, dir.People(t.Context(), nil, func(u photopush.User, _ map[string][]string) error { users = append(users, u); return nil }))
+	if len(users) != 3*maxWrites {
+		t.Fatalf("%d people are in scope", len(users))
+	}
+	var g errgroup.Group
+	for _, u := range users {
+		g.Go(func() error { return dir.SwapPhoto(t.Context(), swapOf(u, nil, vals("new"))) })
+	}
+	must(t, g.Wait())
+	err = dir.SwapPhoto(t.Context(), swapOf(ada, vals("old"), vals("new")))
+	if photopush.ReasonOf(err) != photopush.OutOfScope {
+		t.Errorf("who is in no group: %v", err)
 	}
 }

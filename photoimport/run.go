@@ -65,6 +65,18 @@ func (im *Importer) tidy(ctx context.Context) error {
 	return nil
 }
 
+// tidyUnlessRunning is tidy, and nothing while another process is importing.
+func (im *Importer) tidyUnlessRunning(ctx context.Context) error {
+	release, err := im.Store.LockImports()
+	if photopush.ReasonOf(err) == photopush.Conflict {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(im.tidy(ctx), release())
+}
+
 // folderError is the error when the folder of the runs' files cannot be used: nothing is changed then.
 func folderError(folder string, err error) error {
 	return &photopush.Error{Reason: photopush.Internal, Op: "record import in", On: folder, Err: err}
@@ -269,8 +281,11 @@ func (r *run) store(ctx context.Context, c photopush.ImportChange) error {
 	return r.flush(ctx)
 }
 
-// Runs lists the runs, the newest first, and until when what each replaced is kept; the zero time where it is not kept any more.
+// Runs lists the runs, the newest first, and until when what each replaced is kept, where it is kept still. A run without an end is going on.
 func (im *Importer) Runs(ctx context.Context) ([]photopush.ImportRun, map[string]time.Time, error) {
+	if err := im.tidyUnlessRunning(ctx); err != nil {
+		return nil, nil, err
+	}
 	runs, err := im.Store.Imports(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -32,16 +32,20 @@ func killAtCommit() {
 	}
 	afterCommit = func(n int) {
 		if n == at {
-			self, err := os.FindProcess(os.Getpid())
-			if err == nil {
-				err = self.Kill()
-			}
-			if err != nil {
-				panic(err)
-			}
-			select {} // until the signal arrives
+			killSelf()
 		}
 	}
+}
+
+func killSelf() {
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = self.Kill()
+	}
+	if err != nil {
+		panic(err)
+	}
+	select {} // until the signal arrives
 }
 
 // oldPicture is what a user had chosen himself.

@@ -242,7 +242,7 @@ type runResult struct {
 	Source    string     `json:"source,omitempty"`
 	By        string     `json:"by"`
 	Started   time.Time  `json:"started"`
-	Ended     *time.Time `json:"ended"` // null while it runs, and where it was killed
+	Ended     *time.Time `json:"ended"` // null while it runs
 	Written   int        `json:"written"`
 	Refused   int        `json:"refused"`
 	Unknown   int        `json:"unknown"`
@@ -283,7 +283,7 @@ func (c *importCommand) list(ctx context.Context, a *app, im *photoimport.Import
 		}
 		state := fmt.Sprintf("%d written, %d not, %d unknown", r.Written, r.Refused, r.Unknown)
 		if r.Ended == nil {
-			state = "running, or killed"
+			state = "running"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\tby %s\t%s\n", r.Run, what, state, r.By, undo)
 	}

@@ -38,12 +38,11 @@ func (p *parts) writers(a *app, names []string) ([]photoimport.Directory, error)
 		if err != nil {
 			return nil, err
 		}
-		d, err := directory.New(cfg, directory.Options{Logger: a.Log, DialContext: c.Resolver().DialContext})
+		d, err := p.directory(a, c, cfg, c.Resolver())
 		if err != nil {
 			return nil, err
 		}
-		p.closers = append(p.closers, d.Close)
-		return &guardedDirectory{d, p.jobs, jobs.Logon{Account: cfg.BindUser, Mechanism: "ldap-simple", Secret: cfg.Secret()}}, nil
+		return &guardedDirectory{d, p.jobs, jobs.Logon{Account: cfg.Account.Name(), Mechanism: cfg.Mechanism(), Secret: cfg.Secret()}}, nil
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		killAtCommit()
+		killAtRecord()
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	testscript.Main(suite{m}, map[string]func(){
