@@ -38,6 +38,19 @@ func (c *company) binds() []int {
 	return n
 }
 
+// readsFrom fails unless a read brings all users, and opens connections to these controllers only; to none when it has one already.
+func (c *company) readsFrom(t *testing.T, d *Directory, names []string, want ...string) {
+	t.Helper()
+	before := c.binds()
+	got, err := accounts(t, d)
+	if diff := cmp.Diff(names, got); err != nil || diff != "" {
+		t.Fatalf("%v, -want +got\n%s", err, diff)
+	}
+	if diff := cmp.Diff(want, c.asked(before)); diff != "" {
+		t.Errorf("connected to, -want +got\n%s", diff)
+	}
+}
+
 // TestDiscovery finds controllers by DNS, in the site that is configured, or learnt, or in none.
 func TestDiscovery(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -226,17 +239,7 @@ func TestNewAndRetiredControllers(t *testing.T) {
 	cfg, dial := c.unlisted()
 	cfg.Site = "Berlin"
 	d := open(t, cfg, Options{DialContext: dial, Now: func() time.Time { return now }, Logger: log.logger()})
-	read := func(want ...string) {
-		t.Helper()
-		before := c.binds()
-		got, err := accounts(t, d)
-		if diff := cmp.Diff(names, got); err != nil || diff != "" {
-			t.Fatalf("%v, -want +got\n%s", err, diff)
-		}
-		if diff := cmp.Diff(want, c.asked(before)); diff != "" {
-			t.Errorf("connected to, -want +got\n%s", diff)
-		}
-	}
+	read := func(want ...string) { t.Helper(); c.readsFrom(t, d, names, want...) }
 	read("dc1")
 	c.serve(t, simad.ControllerOptions{Site: "Berlin"})
 	read()

@@ -65,17 +65,7 @@ func TestReturn(t *testing.T) {
 	now := time.Now()
 	log := &logBuffer{}
 	d := open(t, c.config(), Options{Now: func() time.Time { return now }, Logger: log.logger()})
-	read := func(want ...string) {
-		t.Helper()
-		before := c.binds()
-		got, err := accounts(t, d)
-		if diff := cmp.Diff(names, got); err != nil || diff != "" {
-			t.Fatalf("%v, -want +got\n%s", err, diff)
-		}
-		if diff := cmp.Diff(want, c.asked(before)); diff != "" {
-			t.Errorf("connected to, -want +got\n%s", diff)
-		}
-	}
+	read := func(want ...string) { t.Helper(); c.readsFrom(t, d, names, want...) }
 	read("dc1")
 	must(t, c.dcs[0].SetDown(true))
 	read("dc2")
