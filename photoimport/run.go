@@ -119,11 +119,11 @@ func (r *run) all(ctx context.Context, p *Plan) error {
 		if row.Status != Write {
 			continue
 		}
-		if ctx.Err() != nil || r.stopped() != nil {
-			row.Status, row.Detail = NotTried, "the run ended before"
-			continue
-		}
 		g.Go(func() error {
+			if ctx.Err() != nil || r.stopped() != nil {
+				row.Status, row.Detail = NotTried, "the run ended before"
+				return nil
+			}
 			// What has begun is ended, whoever is impatient: its waits are bounded by the directory.
 			r.row(context.WithoutCancel(ctx), row)
 			return nil
