@@ -16,6 +16,7 @@ import (
 // ended by closing the connection below.
 type conn struct {
 	ldap       *ldap.Conn
+	pdus       *pduConn
 	raw        net.Conn
 	controller *controller
 	timeout    time.Duration
@@ -25,9 +26,10 @@ type conn struct {
 
 // newConn lets go-ldap speak over layer, which is encrypted and lies upon raw.
 func newConn(controller *controller, raw, layer net.Conn, timeout time.Duration) *conn {
-	l := ldap.NewConn(&pduConn{Conn: layer}, true)
+	pdus := &pduConn{Conn: layer}
+	l := ldap.NewConn(pdus, true)
 	l.Start()
-	return &conn{ldap: l, raw: raw, controller: controller, timeout: timeout, clean: true}
+	return &conn{ldap: l, pdus: pdus, raw: raw, controller: controller, timeout: timeout, clean: true}
 }
 
 // drop ends the connection at once.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 )
 
 // Bounds of one answer. The largest is an entry with a few long photos; the nesting of LDAP messages stays below ten.
@@ -23,6 +24,7 @@ type pduConn struct {
 	buf  []byte // the element
 	rest []byte // what of it was not yet read
 	err  error
+	tap  atomic.Pointer[tap] // takes search entries; nil: they are read as everything else
 }
 
 func (c *pduConn) Read(p []byte) (int, error) {
@@ -42,8 +44,30 @@ func (c *pduConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads the next element.
+// fill reads the next element that no tap takes.
 func (c *pduConn) fill() error {
+	for {
+		if err := c.next(); err != nil {
+			return err
+		}
+		t := c.tap.Load()
+		if t == nil {
+			break
+		}
+		taken, err := t.take(c.buf)
+		if err != nil {
+			return err
+		}
+		if !taken {
+			break
+		}
+	}
+	c.rest = c.buf
+	return nil
+}
+
+// next reads the next element into the buffer.
+func (c *pduConn) next() error {
 	if cap(c.buf) > keepBuffer {
 		c.buf = nil
 	}
@@ -55,11 +79,7 @@ func (c *pduConn) fill() error {
 	if err != nil {
 		return err
 	}
-	if err := checkElement(c.buf, 0); err != nil {
-		return err
-	}
-	c.rest = c.buf
-	return nil
+	return checkElement(c.buf, 0)
 }
 
 var errBER = errors.New("malformed LDAP message")

@@ -295,8 +295,7 @@ func (c *conn) page(ctx context.Context, request *ldap.SearchRequest, entry func
 	if err != nil {
 		return nil, err
 	}
-	// Without this control the end of the page is not the server's word: SearchAsync ends without an error, too, when the connection
-	// was closed before it started, and when it gives up.
+	// Without this control the end of the page is not the server's word.
 	paging, ok := ldap.FindControl(controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
 	if !ok {
 		c.clean = false
@@ -306,48 +305,47 @@ func (c *conn) page(ctx context.Context, request *ldap.SearchRequest, entry func
 }
 
 // stream runs one search, hands over what it finds as it arrives, and returns the controls that came last. That they are there is the caller's to
-// check: it tells that the search has come to its end.
-func (c *conn) stream(ctx context.Context, request *ldap.SearchRequest, entry func(*ldap.Entry) error, referral func()) (last []ldap.Control, err error) {
+// check: it tells that the search has come to its end. After an error of entry the connection is of no use.
+func (c *conn) stream(ctx context.Context, request *ldap.SearchRequest, entry func(*ldap.Entry) error, referral func()) ([]ldap.Control, error) {
 	c.clean = false
-	inner, cancel := context.WithCancel(ctx)
-	response := c.ldap.SearchAsync(inner, request, 0)
-	w := c.watch(ctx)
-	defer func() {
-		cancel()
-		drain(response)
+	tap := newTap()
+	c.pdus.tap.Store(tap)
+	end, ended := make(chan struct{}), false
+	var result *ldap.SearchResult
+	var failure error
+	go func() {
+		defer close(end)
+		result, failure = c.ldap.Search(request)
 	}()
-	for {
-		w.resume()
-		more := response.Next()
-		w.pause()
-		if !more {
-			break
+	defer func() {
+		close(tap.closed)
+		if !ended {
+			c.drop()
+			<-end
 		}
-		if e := response.Entry(); e != nil {
+	}()
+	w := c.watch(ctx)
+	for !ended {
+		select {
+		case e := <-tap.entries:
+			w.pause()
 			if err := entry(e); err != nil {
 				return nil, w.end(err)
 			}
-		} else if response.Referral() != "" {
-			referral()
-		}
-		if controls := response.Controls(); len(controls) > 0 {
-			last = controls
+			w.resume()
+		case <-end:
+			ended = true
 		}
 	}
-	if err := w.end(response.Err()); err != nil {
+	c.pdus.tap.Store(nil)
+	if err := w.end(failure); err != nil {
 		return nil, err
 	}
-	c.clean = len(last) > 0
-	return last, nil
-}
-
-// drain waits until a search that was cancelled has left nothing behind.
-func drain(r ldap.Response) {
-	for r.Next() {
+	for range tap.references {
+		referral()
 	}
-	if r.Err() != nil {
-		r.Next() // the error came before the end
-	}
+	c.clean = len(result.Controls) > 0
+	return result.Controls, nil
 }
 
 // maxMatches bounds the answers to a name; more than one is ambiguous anyway.
