@@ -34,6 +34,7 @@ func (o *object) stamp(old *object, usn int64) {
 			continue
 		}
 		next[name] = usn
+		o.last = usn
 	}
 	o.stamps = next
 	if next["member"] == usn {
@@ -166,7 +167,7 @@ func (d *Domain) relocate(o *object, name dn, itself bool) error {
 		return err
 	}
 	n := d.objects[name.key()]
-	n.stamps["name"], n.stamps[strings.ToLower(name[0].attribute)] = d.usn, d.usn
+	n.stamps["name"], n.stamps[strings.ToLower(name[0].attribute)], n.last = d.usn, d.usn, d.usn
 	return nil
 }
 

@@ -77,7 +77,7 @@ func (s *session) changes(m *message) error {
 	more := len(found) > s.c.options.MaxChanges
 	if more {
 		found = found[:s.c.options.MaxChanges]
-		usn = found[len(found)-1].usn()
+		usn = found[len(found)-1].last
 	}
 	for _, o := range found {
 		if list := d.changedAttributes(o, q, since); list != nil {
@@ -101,20 +101,12 @@ func (d *Domain) changedSince(q *searchRequest, since int64, deleted bool) (foun
 	defer d.mu.RUnlock()
 	root := d.objects[d.root.key()]
 	for _, o := range d.order {
-		if o.usn() > since && (!o.deleted || deleted) && !d.otherContext(root, o) && q.filter.eval(d, o) == isTrue {
+		if o.last > since && (!o.deleted || deleted) && !d.otherContext(root, o) && q.filter.eval(d, o) == isTrue {
 			found = append(found, o)
 		}
 	}
-	slices.SortFunc(found, func(a, b *object) int { return cmp.Compare(a.usn(), b.usn()) })
+	slices.SortFunc(found, func(a, b *object) int { return cmp.Compare(a.last, b.last) })
 	return found, d.usn
-}
-
-// usn is when the object was changed last.
-func (o *object) usn() (usn int64) {
-	for _, n := range o.stamps {
-		usn = max(usn, n)
-	}
-	return usn
 }
 
 // changedAttributes are those of the attributes asked for that have changed, removed ones without values, and what comes with every object;

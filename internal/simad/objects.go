@@ -17,6 +17,7 @@ type object struct {
 	attrs   attributes
 	login   login
 	stamps  stamps
+	last    int64  // the latest of them
 	links   []link // values of member, those that were taken off too
 	deleted bool   // a tombstone
 }
