@@ -24,33 +24,12 @@ const (
 	photoPassword = "lab-Photo-1"
 )
 
-// recipe is the block of docs/least-privilege.md that is marked as tested under a name.
-func recipe(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile("../docs/least-privilege.md")
-	must(t, err)
-	_, after, ok := strings.Cut(string(text), "<!-- tested: "+name+" -->\n")
-	if !ok {
-		t.Fatalf("docs/least-privilege.md has no recipe %s", name)
-	}
-	var lines []string
-	for line := range strings.Lines(after) {
-		code, indented := strings.CutPrefix(line, "    ")
-		if !indented {
-			break
-		}
-		lines = append(lines, code)
-	}
-	if len(lines) == 0 {
-		t.Fatalf("the recipe %s is empty", name)
-	}
-	return strings.Join(lines, "")
-}
+const leastPrivilege = "../docs/least-privilege.md"
 
 // addPhotoAccount makes the account that writes photos, by the recipe.
 func addPhotoAccount(t *testing.T, d *sambalab.Domain) {
 	t.Helper()
-	d.Shell(recipe(t, "write"))
+	d.Shell(sambalab.Recipe(t, leastPrivilege, "write"))
 	d.SetPassword(photoDN, photoPassword)
 }
 
@@ -67,7 +46,7 @@ func sambaWriter(t *testing.T, d *sambalab.Domain) Config {
 func TestSambaLeastPrivilege(t *testing.T) {
 	d := sambalab.New(t)
 	// The reading account is there already: of its recipe all but the first line is left to do.
-	_, rest, _ := strings.Cut(recipe(t, "read"), "\n")
+	_, rest, _ := strings.Cut(sambalab.Recipe(t, leastPrivilege, "read"), "\n")
 	d.Shell(rest)
 	addPhotoAccount(t, d)
 	d.AddOU("OU=Deep," + sambalab.StaffOU)

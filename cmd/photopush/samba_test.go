@@ -114,7 +114,7 @@ func newSambaCompany(t *testing.T) *sambaCompany {
 	return c
 }
 
-func (c *sambaCompany) writeFile(t *testing.T, name, content string) string {
+func (c *sambaCompany) writeFile(t testing.TB, name, content string) string {
 	t.Helper()
 	path := filepath.Join(c.dir, name)
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -125,7 +125,7 @@ func (c *sambaCompany) writeFile(t *testing.T, name, content string) string {
 
 // writeConfig writes a configuration that reads the domain by a URL and with a password, and more lines for the domain; all of them have one
 // database.
-func (c *sambaCompany) writeConfig(t *testing.T, name, url, passwordFile string, more ...string) string {
+func (c *sambaCompany) writeConfig(t testing.TB, name, url, passwordFile string, more ...string) string {
 	t.Helper()
 	return c.writeFile(t, name, fmt.Sprintf(`database:
   path: photopush.db

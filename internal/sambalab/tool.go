@@ -3,7 +3,10 @@
 package sambalab
 
 import (
+	"os"
 	"os/exec"
+	"strings"
+	"testing"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -24,6 +27,31 @@ func (d *Domain) Shell(script string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		d.t.Fatalf("%v\n%s\n%s", err, script, out)
 	}
+}
+
+// Recipe is the block of lines in a Markdown file that follows a comment <!-- tested: name -->: what the page tells administrators, for Shell.
+func Recipe(t testing.TB, file, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, ok := strings.Cut(string(text), "<!-- tested: "+name+" -->\n")
+	if !ok {
+		t.Fatalf("%s has no recipe %s", file, name)
+	}
+	var lines []string
+	for line := range strings.Lines(after) {
+		code, indented := strings.CutPrefix(line, "    ")
+		if !indented {
+			break
+		}
+		lines = append(lines, code)
+	}
+	if len(lines) == 0 {
+		t.Fatalf("the recipe %s of %s is empty", name, file)
+	}
+	return strings.Join(lines, "")
 }
 
 // SetPassword gives an account a password.
