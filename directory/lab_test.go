@@ -180,14 +180,25 @@ func (a *authority) issue(t testing.TB, names ...string) tls.Certificate {
 	return a.issueUntil(t, time.Now().Add(time.Hour), names...)
 }
 
+// issueClient makes a certificate to sign in with.
+func (a *authority) issueClient(t testing.TB, name string) tls.Certificate {
+	t.Helper()
+	return a.issueFor(t, x509.ExtKeyUsageClientAuth, time.Now().Add(time.Hour), name)
+}
+
 func (a *authority) issueUntil(t testing.TB, end time.Time, names ...string) tls.Certificate {
+	t.Helper()
+	return a.issueFor(t, x509.ExtKeyUsageServerAuth, end, names...)
+}
+
+func (a *authority) issueFor(t testing.TB, usage x509.ExtKeyUsage, end time.Time, names ...string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: names[0]},
 		NotBefore: end.Add(-2 * time.Hour), NotAfter: end,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage: []x509.ExtKeyUsage{usage},
 	}
 	for _, n := range names {
 		if ip := net.ParseIP(n); ip != nil {

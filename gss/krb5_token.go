@@ -175,6 +175,7 @@ const (
 	krbNotUs        = 35
 	krbSkew         = 37
 	krbModified     = 41
+	krbBadKVNO      = 44
 	krbNoKey        = 45
 	krbGeneric      = 60
 )
@@ -192,7 +193,7 @@ func (e *peerError) Error() string { return fmt.Sprintf("Kerberos error %d: %s",
 func refusal(spn string, code int32) error {
 	reason, text := photopush.Unsupported, "the service refused the ticket"
 	switch code {
-	case krbModified, krbBadIntegrity, krbNotUs, krbNoKey:
+	case krbModified, krbBadIntegrity, krbNotUs, krbBadKVNO, krbNoKey:
 		reason, text = photopush.WrongHost, "the ticket was made for a key that this host does not have (KRB_AP_ERR_MODIFIED or alike): "+
 			"another machine has the address, or the name belongs to another account"
 	case krbSkew, krbNotYet, krbExpired:

@@ -50,7 +50,7 @@ func (e *peerError) Remedy() string {
 		machine, class = "domain controller", "ldap"
 	}
 	switch e.code {
-	case krbModified, krbBadIntegrity, krbNotUs, krbNoKey:
+	case krbModified, krbBadIntegrity, krbNotUs, krbBadKVNO, krbNoKey:
 		return fmt.Sprintf("correct the DNS record of %s if another machine has its address, and see by setspn -Q %s/%s whether another account took that name", host, class, host)
 	case krbSkew, krbNotYet, krbExpired:
 		return fmt.Sprintf("set the time of the %s, or of this server: they differ by more than five minutes", machine)

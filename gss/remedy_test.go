@@ -44,6 +44,7 @@ func TestRemedies(t *testing.T) {
 		want   string
 	}{
 		{31, photopush.WrongHost, "setspn -Q HTTP/ws1.corp.example"},
+		{44, photopush.WrongHost, "setspn -Q HTTP/ws1.corp.example"},
 		{41, photopush.WrongHost, "Correct the DNS record of ws1.corp.example"},
 		{37, photopush.ClockSkew, "Set the time of the workstation"},
 		{67, photopush.Unsupported, "join it to the domain anew"},

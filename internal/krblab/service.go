@@ -26,8 +26,8 @@ type ServiceOptions struct {
 	Accounts    []string // those of NTLM, as DOMAIN:name:password
 }
 
-// A Service answers sealed messages over HTTP as WinRM does, each with itself (an empty one with "nothing"; what begins with "fault" as a fault, status
-// 500). Its security contexts are MIT's library's and gss-ntlmssp's, its frames Python's.
+// A Service runs beside the test. That of Serve answers sealed messages over HTTP as WinRM does, each with itself (an empty one with "nothing"; what
+// begins with "fault" as a fault, status 500). Its security contexts are MIT's library's and gss-ntlmssp's, its frames Python's.
 type Service struct {
 	Addr string // host:port
 
@@ -49,16 +49,26 @@ func ServeNTLM(t testing.TB, o ServiceOptions) *Service {
 
 func serve(t testing.TB, env []string, o ServiceOptions) *Service {
 	t.Helper()
-	requireGSSAPI(t)
-	binding := base64.StdEncoding.EncodeToString(o.Binding)
-	if o.Own {
-		binding = "own"
+	return startService(t, env, serviceScript, map[string]any{"certificate": o.Certificate, "binding": bindingOption(o.Own, o.Binding), "loose": o.Loose})
+}
+
+// bindingOption is a channel binding as the scripts take it.
+func bindingOption(own bool, binding []byte) string {
+	if own {
+		return "own"
 	}
-	options, err := json.Marshal(map[string]any{"certificate": o.Certificate, "binding": binding, "loose": o.Loose})
+	return base64.StdEncoding.EncodeToString(binding)
+}
+
+// startService starts a script that says where it listens, and then what happens.
+func startService(t testing.TB, env []string, script string, o map[string]any) *Service {
+	t.Helper()
+	requireGSSAPI(t)
+	options, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(python, "-c", serviceScript, string(options))
+	cmd := exec.Command(python, "-c", script, string(options))
 	cmd.Env = env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
@@ -89,7 +99,7 @@ func serve(t testing.TB, env []string, o ServiceOptions) *Service {
 	return s
 }
 
-// Said waits for the next of its lines: "signed-in SCHEME NAME", or "error TEXT" of what it refused.
+// Said waits for the next of its lines, such as "signed-in SCHEME NAME", or "error TEXT" of what it refused.
 func (s *Service) Said() string {
 	s.t.Helper()
 	line, ok := <-s.lines
