@@ -29,12 +29,49 @@ func TestCutEverywhere(t *testing.T) {
 	names := c.fill(t, 12)
 	cfg := c.config()
 	cfg.PageSize = 5
+	// A bind, 12 entries and 3 ends are 16 answers; a cut at the 17th never happens.
+	cutEverywhere(t, c, cfg, names, 16, func(t *testing.T, cut simad.Cut, err error) {
+		// Only a cut behind the last answer does no harm; the one behind the bind's shows at the search.
+		if whole := cut.N == 17 || cut.N == 16 && cut.Where == simad.After; whole != (err == nil) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestCutEverywhereWithGroups does the same where members are read before, in ranges of three. With one controller a connection that was cut while it lay
+// idle between two searches is no loss.
+func TestCutEverywhereWithGroups(t *testing.T) {
+	c := newCompany(t, 0)
+	for range 2 {
+		c.serve(t, simad.ControllerOptions{MaxValRange: 3})
+	}
+	names := c.fill(t, 16)
+	in := func(names []string) (members []string) {
+		for _, name := range names {
+			members = append(members, staffDN(name))
+		}
+		return members
+	}
+	c.group(t, "inner", in(names[:5])...)
+	c.group(t, "outer", append(in(names[4:11]), groupDN("inner"))...)
+	_, err := c.AddGroup(simad.Group{OU: groupsOU, Name: "primary", RID: 4711})
+	must(t, err)
+	must(t, c.SetString(staffDN(names[11]), "primaryGroupID", "4711"))
+	cfg := c.config()
+	cfg.PageSize, cfg.Users.Groups = 5, []string{groupDN("outer"), groupDN("primary")}
+	_, err = accounts(t, open(t, cfg, Options{}))
+	must(t, err)
+	cutEverywhere(t, c, cfg, names[:12], c.dcs[0].Counts().Answers, nil)
+}
+
+// cutEverywhere cuts the connection at each of the answers that a read takes. alone, if not nil, judges the error of the read with one controller.
+func cutEverywhere(t *testing.T, c *company, cfg Config, names []string, answers int, alone func(*testing.T, simad.Cut, error)) {
+	t.Helper()
 	one := cfg
 	one.Controllers = one.Controllers[:1]
 	cases := 0
 	for place, name := range map[simad.Place]string{simad.Before: "before", simad.Inside: "inside", simad.After: "after"} {
-		// A bind, 12 entries and 3 ends are 16 answers; a cut at the 17th never happens.
-		for n := 1; n <= 17; n++ {
+		for n := 1; n <= answers+1; n++ {
 			cases++
 			cut := simad.Cut{N: n, Where: place}
 			t.Run(fmt.Sprintf("%s %d", name, n), func(t *testing.T) {
@@ -58,9 +95,8 @@ func TestCutEverywhere(t *testing.T) {
 				case len(repeated(got)) > 0:
 					t.Errorf("twice: %v", repeated(got))
 				}
-				// Only a cut behind the last answer does no harm; the one behind the bind's shows at the search.
-				if whole := n == 17 || n == 16 && place == simad.After; whole != (err == nil) {
-					t.Errorf("got %v", err)
+				if alone != nil {
+					alone(t, cut, err)
 				}
 			})
 		}

@@ -279,25 +279,30 @@ func (c *company) crowd(t testing.TB, n int) (members []string) {
 	return members
 }
 
-// TestManyMembers reads groups that come in ranges, and more members than are asked for by GUID.
+// TestManyMembers reads groups that come in ranges. Where bases are many too, it is cheaper to read all below them.
 func TestManyMembers(t *testing.T) {
-	for _, test := range []struct{ users, ranges int }{{1666, 1}, {1667, 2}, {1668, 2}, {3400, 3}} {
-		t.Run(fmt.Sprint(test.users), func(t *testing.T) {
+	for _, test := range []struct{ users, bases, ranges int }{{1666, 1, 1}, {1667, 1, 2}, {1668, 1, 2}, {3400, 1, 3}, {1700, 11, 2}, {1700, 12, 2}} {
+		t.Run(fmt.Sprintf("%d users, %d bases", test.users, test.bases), func(t *testing.T) {
 			c := newCompany(t, 1)
 			want := c.crowd(t, test.users)
 			cfg := c.config()
 			cfg.Users.Groups = []string{groupDN("crowd")}
+			for i := range test.bases - 1 {
+				ou := fmt.Sprintf("OU=Empty%d,DC=corp,DC=example", i)
+				must(t, c.AddOU(ou))
+				cfg.Users.Bases = append(cfg.Users.Bases, ou)
+			}
 			d := open(t, cfg, Options{})
 			got, err := accounts(t, d)
 			slices.Sort(got)
 			if diff := cmp.Diff(want, got); err != nil || diff != "" {
 				t.Fatalf("%v, -want +got\n%s", err, diff)
 			}
-			// The group itself, the groups in it, its ranges, and the people: by a hundred GUIDs and by primary group, or by pages.
-			searches := 2 + test.ranges + (len(want)+idsPerSearch-1)/idsPerSearch + 1
-			entries := 1 + test.ranges + len(want)
-			if len(want) > fewMembers {
-				searches, entries = 2+test.ranges+(test.users+cfg.PageSize-1)/cfg.PageSize, 1+test.ranges+test.users
+			// The group itself, the groups in it, its ranges, and the people: by a hundred GUIDs and by primary group, or all of them by pages.
+			byGUID := ((len(want)+idsPerSearch-1)/idsPerSearch + 1) * test.bases
+			searches, entries := 2+test.ranges+byGUID, 1+test.ranges+len(want)
+			if byGUID > fewSearches {
+				searches, entries = 2+test.ranges+(test.users+cfg.PageSize-1)/cfg.PageSize+test.bases-1, 1+test.ranges+test.users
 			}
 			if counts := c.dcs[0].Counts(); counts.Searches != searches || counts.Entries != entries {
 				t.Errorf("the far end counts %d searches and %d entries, want %d and %d", counts.Searches, counts.Entries, searches, entries)

@@ -92,11 +92,11 @@ func (d *Directory) readEach(ctx context.Context, q query, members membership, f
 	return nil
 }
 
-// Objects are asked for by their GUID, so many in one search, where they are known and few. Of some more than that all are read, and those
-// outside are passed over here; for a handful it is asked one by one whether they are in a group.
+// Objects are asked for by their GUID where they are known, so many in one search. Members are too as long as that takes no more searches than
+// this; of more, all objects are read, and those outside are passed over here. For a handful it is asked one by one whether they are in a group.
 const (
 	idsPerSearch = 100
-	fewMembers   = 20 * idsPerSearch
+	fewSearches  = 200
 	fewIDs       = 20
 )
 
@@ -129,10 +129,11 @@ func (d *Directory) readObjects(ctx context.Context, q query, ids []photopush.GU
 	if err != nil {
 		return err
 	}
-	if ids != nil || len(members.guids) > fewMembers {
-		return d.readEach(ctx, q, members, q.scope.narrowed(ids == nil, guids), deliver)
+	filters := members.filters(q.scope)
+	if ids != nil || len(filters)*len(q.scope.bases) > fewSearches {
+		filters = q.scope.narrowed(ids == nil, guids)
 	}
-	return d.readEach(ctx, q, members, members.filters(q.scope), deliver)
+	return d.readEach(ctx, q, members, filters, deliver)
 }
 
 // narrowed are the filters that find the objects with these GUIDs, or one that finds all.
