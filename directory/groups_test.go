@@ -364,6 +364,41 @@ func TestGroupsAreKnownForAMinute(t *testing.T) {
 	}
 }
 
+// TestMembersAreWatched changes groups in a configured one: everything is to be read then, although nothing of the members has changed.
+func TestMembersAreWatched(t *testing.T) {
+	c := newCompany(t, 1)
+	people(t, c)
+	c.group(t, "inner", staffDN("ada"))
+	c.group(t, "outer", groupDN("inner"))
+	c.group(t, "beside", staffDN("bob"))
+	cfg := c.config()
+	cfg.Workstations.Groups = []string{groupDN("outer")}
+	for _, cfg.Changes = range []string{methodDirSync, methodUSN} {
+		d := open(t, cfg, Options{})
+		told, err := d.Changes(t.Context(), nil)
+		must(t, err)
+		for i, step := range []struct {
+			change func() error
+			all    bool
+		}{
+			{func() error { return nil }, false},
+			{func() error { return c.AddMembers(groupDN("inner"), staffDN("cy")) }, true},
+			{func() error { return c.AddMembers(groupDN("beside"), staffDN("cy")) }, false},
+			{func() error { return c.RemoveMembers(groupDN("inner"), staffDN("cy")) }, true},
+			{func() error { return c.AddMembers(groupDN("outer"), groupDN("beside")) }, true},
+			{func() error { return c.RemoveMembers(groupDN("beside"), staffDN("cy")) }, true}, // it is one of them by now
+			{func() error { return c.RemoveMembers(groupDN("outer"), groupDN("beside")) }, true},
+		} {
+			must(t, step.change())
+			told, err = d.Changes(t.Context(), told.Next)
+			must(t, err)
+			if told.All != step.all {
+				t.Errorf("%s, step %d: everything is to be read: %v, %s", cfg.Changes, i, told.All, told.Why)
+			}
+		}
+	}
+}
+
 // TestTooManyGroups nests more groups than are followed.
 func TestTooManyGroups(t *testing.T) {
 	c := newCompany(t, 1)

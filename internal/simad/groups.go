@@ -194,7 +194,7 @@ func (s *session) inRange(a attribute, ranges map[string]valueRange) []attribute
 		end = min(end, r.low+limit)
 	}
 	if r.low >= count {
-		return nil
+		return []attribute{{name: fmt.Sprintf("%s;range=%d-*", a.name, r.low)}} // as Samba answers
 	}
 	last := "*"
 	if end < count {
