@@ -520,15 +520,14 @@ type spy struct {
 	mu                           sync.Mutex
 	nextDue, claims, released    int
 	failFinish, failDue, failing error  // failing: Claim
-	begun                        func() // after BeginPass; nil for nothing
+	putting                      func() // before PutUsers; nil for nothing
 }
 
-func (s *spy) BeginPass(ctx context.Context, domain string) (int64, error) {
-	pass, err := s.Store.BeginPass(ctx, domain)
-	if s.begun != nil {
-		s.begun()
+func (s *spy) PutUsers(ctx context.Context, pass int64, users []photopush.UserRecord) error {
+	if s.putting != nil {
+		s.putting()
 	}
-	return pass, err
+	return s.Store.PutUsers(ctx, pass, users)
 }
 
 func (s *spy) count(n *int, err *error) error {

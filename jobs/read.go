@@ -31,11 +31,12 @@ func (j *Jobs) readAll(ctx context.Context) (read int, err error) {
 const maxOvertaken = 3
 
 func (j *Jobs) readDomain(ctx context.Context, d *Domain) error {
-	return j.asReader(ctx, d, func() (err error) {
-		for range maxOvertaken {
-			if err = j.readSince(ctx, d); !errors.Is(err, photopush.ErrOvertaken) {
-				break
-			}
+	return j.asReader(ctx, d, func() error {
+		r := &domainRead{Jobs: j, d: d}
+		err := r.read(ctx)
+		for n := 1; errors.Is(err, photopush.ErrOvertaken) && n < maxOvertaken; n++ {
+			r = &domainRead{Jobs: j, d: d, again: r.touched()}
+			err = r.read(ctx)
 		}
 		return err
 	})

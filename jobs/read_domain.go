@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"runtime"
 	"slices"
@@ -16,8 +17,10 @@ import (
 type domainRead struct {
 	*Jobs
 	d     *Domain
+	again []photopush.Change // objects that a read stored which was overtaken: it may have stored what was no longer so
 	since photopush.Bookmark
 	pass  int64
+	list  []photopush.Change      // what is to be looked at
 	fresh map[photopush.GUID]bool // users whose photos are to be looked at again, whatever is known of them
 	need  []photopush.GUID        // users in scope whose photos were not read yet, and must be
 }
@@ -25,40 +28,75 @@ type domainRead struct {
 // maxFresh bounds the users that are asked for one by one; for more of them everything is read.
 const maxFresh = 20_000
 
-// readSince reads what changed since the last time, or everything: where it is not known what changed, and from time to time, for a change of what a
-// filter asks for may show nowhere. Photos come only for those of whom it is not known what their photos give.
-func (j *Jobs) readSince(ctx context.Context, d *Domain) error {
-	since, err := j.Store.Bookmark(ctx, d.Name)
+// read reads what changed since the last time, or everything: where it is not known what changed, and from time to time, for what no list of changes
+// shows. Photos come only for those of whom it is not known what their photos give, but for the read of everything.
+func (r *domainRead) read(ctx context.Context) (err error) {
+	if r.since, err = r.Store.Bookmark(ctx, r.d.Name); err != nil {
+		return err
+	}
+	told, err := r.d.Directory.Changes(ctx, r.since.Place)
 	if err != nil {
 		return err
 	}
-	changes, err := d.Directory.Changes(ctx, since.Place)
+	r.list = merge(told.List, r.again)
+	if err := r.findFresh(ctx); err != nil {
+		return err
+	}
+	if r.pass, err = r.Store.BeginPass(ctx, r.d.Name); err != nil {
+		return err
+	}
+	now, err := r.Store.Now(ctx)
 	if err != nil {
 		return err
 	}
-	r := &domainRead{Jobs: j, d: d, since: since, fresh: map[photopush.GUID]bool{}}
-	if err := r.findFresh(ctx, changes.List); err != nil {
-		return err
+	why := told.Why
+	switch {
+	case told.All:
+	case r.since.Complete.IsZero():
+		why = "it was never read"
+	case len(r.fresh) > maxFresh:
+		why = fmt.Sprintf("the photos of %d people are to be looked at", len(r.fresh))
+	case now.Sub(r.since.Complete) >= r.Config.FullReadEvery:
+		why = "the last time was " + r.since.Complete.Format(time.DateOnly)
+	default:
+		return r.changed(ctx, told.Next)
 	}
-	if r.pass, err = j.Store.BeginPass(ctx, d.Name); err != nil {
-		return err
+	return r.everything(ctx, told.Next, why)
+}
+
+// merge adds what is not in the list yet.
+func merge(list, more []photopush.Change) []photopush.Change {
+	if len(more) == 0 {
+		return list
 	}
-	next := photopush.Bookmark{Place: changes.Next, Recipes: j.Recipes}
-	switch now, err := j.Store.Now(ctx); {
-	case err != nil:
-		return err
-	case changes.All || since.Complete.IsZero() || len(r.fresh) > maxFresh:
-		return r.everything(ctx, next, changes.Why)
-	case now.Sub(since.Complete) >= j.Config.FullReadEvery:
-		return r.compare(ctx, next)
+	photos := map[photopush.GUID]bool{}
+	for _, c := range slices.Concat(list, more) {
+		photos[c.ID] = photos[c.ID] || c.Photo
 	}
-	return r.changed(ctx, changes.List, next)
+	merged := make([]photopush.Change, 0, len(photos))
+	for id, photo := range photos {
+		merged = append(merged, photopush.Change{ID: id, Photo: photo})
+	}
+	return merged
+}
+
+// touched are the objects of which this read may have stored something.
+func (r *domainRead) touched() []photopush.Change {
+	all := slices.Clone(r.list)
+	for id := range r.fresh {
+		all = append(all, photopush.Change{ID: id, Photo: true})
+	}
+	for _, id := range r.need {
+		all = append(all, photopush.Change{ID: id, Photo: true})
+	}
+	return all
 }
 
 // findFresh gathers the users whose photos are to be looked at again: they may have changed, could not be judged, or were judged by another recipe or with
 // other files.
-func (r *domainRead) findFresh(ctx context.Context, list []photopush.Change) error {
-	for _, c := range list {
+func (r *domainRead) findFresh(ctx context.Context) error {
+	r.fresh = map[photopush.GUID]bool{}
+	for _, c := range r.list {
 		if c.Photo {
 			r.fresh[c.ID] = true
 		}
@@ -84,8 +122,13 @@ func (r *domainRead) findFresh(ctx context.Context, list []photopush.Change) err
 	return nil
 }
 
+// bookmark is what is stored with what was read up to the place.
+func (r *domainRead) bookmark(place []byte) photopush.Bookmark {
+	return photopush.Bookmark{Place: place, Recipes: r.Recipes}
+}
+
 // everything reads all objects with all photos.
-func (r *domainRead) everything(ctx context.Context, next photopush.Bookmark, why string) error {
+func (r *domainRead) everything(ctx context.Context, next []byte, why string) error {
 	start := time.Now()
 	if err := r.workstations(ctx, nil); err != nil {
 		return err
@@ -93,38 +136,19 @@ func (r *domainRead) everything(ctx context.Context, next photopush.Bookmark, wh
 	if err := r.users(ctx, photopush.UserQuery{Photos: true}); err != nil {
 		return err
 	}
-	return r.end(ctx, "everything", why, start, next)
-}
-
-// compare reads all objects, and photos where they are not known: what no list of changes shows is found by that.
-func (r *domainRead) compare(ctx context.Context, next photopush.Bookmark) error {
-	start := time.Now()
-	if err := r.workstations(ctx, nil); err != nil {
-		return err
-	}
-	if err := r.users(ctx, photopush.UserQuery{}); err != nil {
-		return err
-	}
-	if err := r.needed(ctx); err != nil {
-		return err
-	}
-	return r.end(ctx, "all objects", "the last time was "+r.since.Complete.Format(time.DateOnly), start, next)
-}
-
-func (r *domainRead) end(ctx context.Context, what, why string, start time.Time, next photopush.Bookmark) error {
-	users, workstations, err := r.Store.EndPass(ctx, r.d.Name, r.pass, next)
+	users, workstations, err := r.Store.EndPass(ctx, r.d.Name, r.pass, r.bookmark(next))
 	if err == nil {
-		r.Log.Info("directory read", "domain", r.d.Name, "what", what, "why", why, "gone_users", users, "gone_workstations", workstations,
+		r.Log.Info("directory read", "domain", r.d.Name, "what", "everything", "why", why, "gone_users", users, "gone_workstations", workstations,
 			"took", time.Since(start).Round(time.Millisecond))
 	}
 	return err
 }
 
 // changed reads the objects that changed, and the users whose photos are to be looked at again. Of what changed, what is not found in scope is gone.
-func (r *domainRead) changed(ctx context.Context, list []photopush.Change, next photopush.Bookmark) error {
-	looked := make([]photopush.GUID, len(list))
+func (r *domainRead) changed(ctx context.Context, next []byte) error {
+	looked := make([]photopush.GUID, len(r.list))
 	var others []photopush.GUID
-	for i, c := range list {
+	for i, c := range r.list {
 		looked[i] = c.ID
 		if !r.fresh[c.ID] {
 			others = append(others, c.ID)
@@ -143,10 +167,12 @@ func (r *domainRead) changed(ctx context.Context, list []photopush.Change, next 
 			return err
 		}
 	}
-	if err := r.needed(ctx); err != nil {
-		return err
+	if len(r.need) > 0 { // their photos turned out to be missing
+		if err := r.users(ctx, photopush.UserQuery{IDs: r.need, Photos: true}); err != nil {
+			return err
+		}
 	}
-	users, workstations, err := r.Store.EndChanges(ctx, r.d.Name, r.pass, r.since, looked, next)
+	users, workstations, err := r.Store.EndChanges(ctx, r.d.Name, r.pass, r.since, looked, r.bookmark(next))
 	if err == nil && len(looked)+len(r.fresh) > 0 {
 		r.Log.Info("directory read", "domain", r.d.Name, "what", "changes", "changed", len(looked), "photos", len(r.fresh)+len(r.need),
 			"gone_users", users, "gone_workstations", workstations)
@@ -173,14 +199,6 @@ func (r *domainRead) workstations(ctx context.Context, ids []photopush.GUID) err
 		err = put()
 	}
 	return err
-}
-
-// needed reads the users whose photos turned out to be missing.
-func (r *domainRead) needed(ctx context.Context) error {
-	if len(r.need) == 0 {
-		return nil
-	}
-	return r.users(ctx, photopush.UserQuery{IDs: r.need, Photos: true})
 }
 
 // users stores the users that q asks for.
