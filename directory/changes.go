@@ -1,12 +1,9 @@
 package directory
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -21,34 +18,40 @@ const (
 	methodFull    = "full"
 )
 
-// Bounds of what is told one by one: where more has changed, a read of everything costs less.
-const (
-	maxChanges    = 50_000
-	maxContainers = 20 // that were moved or renamed
-)
-
 // Changes tells which users and computers, in scope or not, were added, changed, moved or deleted since a place that an earlier answer named; nil is
 // none. Others may be among them, such as groups. All is set, with why, where that is not certain. In either case Next is the place where
 // the next changes begin: a read that begins after the answer, over the same Directory, sees everything up to there. Errors are those of a read.
 func (d *Directory) Changes(ctx context.Context, since []byte) (photopush.Changes, error) {
+	switch {
+	case d.cfg.Changes == methodFull:
+		return photopush.Changes{All: true, Why: "the configuration says so: changes is full"}, ctx.Err()
+	case d.watched.blind != "":
+		return photopush.Changes{All: true, Why: d.watched.blind}, ctx.Err()
+	}
 	since, why := d.unstrayed(since)
 	var from place
 	if why == "" {
 		from, why = d.placeOf(since)
 	}
-	var told photopush.Changes
-	var err error
+	told, err := d.tell(ctx, from, why)
+	if err != nil {
+		d.endTelling(since, nil)
+		return photopush.Changes{}, err
+	}
+	d.endTelling(since, &told)
+	return told, nil
+}
+
+// tell tells what has changed since a place, unless it is known why everything must be read, or turns out to be so.
+func (d *Directory) tell(ctx context.Context, from place, why string) (told photopush.Changes, err error) {
 	if why == "" {
 		if told, why, err = d.changesSince(ctx, from); err != nil {
-			return photopush.Changes{}, err
+			return told, err
 		}
 	}
 	if why != "" {
-		if told, err = d.beginAgain(ctx, from, why); err != nil {
-			return photopush.Changes{}, err
-		}
+		return d.beginAgain(ctx, from, why)
 	}
-	d.remember(since, told)
 	return told, nil
 }
 
@@ -102,13 +105,6 @@ func (d *Directory) changesSince(ctx context.Context, from place) (told photopus
 // was of no use, as far as one was known.
 func (d *Directory) beginAgain(ctx context.Context, before place, why string) (photopush.Changes, error) {
 	all := photopush.Changes{All: true, Why: why}
-	if d.watched.blind != "" {
-		all.Why += "; and each time: " + d.watched.blind
-		return all, nil
-	}
-	if d.cfg.Changes == methodFull {
-		return all, nil
-	}
 	p := place{Method: before.Method, Scope: d.watched.digest, Counts: before.Counts}
 	err := d.begin(ctx, &p)
 	if refused, ok := errors.AsType[*refusedError](err); ok {
@@ -185,145 +181,6 @@ func refuse(ctx context.Context, err error) error {
 	return &refusedError{err}
 }
 
-// A tally collects what has changed.
-type tally struct {
-	in      interest
-	from    place
-	order   []rawGUID
-	seen    map[rawGUID]*bool // whether its photos may be others
-	named   []rawGUID         // that have another name or place: they may be containers, and groups
-	deleted []rawGUID         // that may have been groups
-	why     string            // everything must be read
-}
-
-func newTally(in interest, from place) *tally {
-	return &tally{in: in, from: from, seen: map[rawGUID]*bool{}}
-}
-
-func (t *tally) add(guid rawGUID, photo bool) {
-	if known := t.seen[guid]; known != nil {
-		*known = *known || photo
-		return
-	}
-	if len(t.order) == maxChanges {
-		t.why = fmt.Sprintf("more than %d objects have changed", maxChanges)
-		return
-	}
-	t.seen[guid] = &photo
-	t.order = append(t.order, guid)
-}
-
-// list is what was collected; not nil.
-func (t *tally) list() []photopush.Change {
-	list := make([]photopush.Change, len(t.order))
-	for i, guid := range t.order {
-		list[i] = photopush.Change{ID: guid.GUID(), Photo: *t.seen[guid]}
-	}
-	return list
-}
-
-// identity reads the GUID of an object that has changed. An object that does not show it, or lost all attributes since it was too large to be read
-// (bareEntry), cannot be told.
-func (t *tally) identity(e *ldap.Entry) (guid rawGUID, ok bool) {
-	guid, err := decodeGUID(e.GetEqualFoldRawAttributeValue("objectGUID"))
-	if err != nil {
-		t.why = fmt.Sprintf("%s has changed, and cannot be told: %v", clip(decodeText(e.DN)), err)
-	}
-	return guid, err == nil
-}
-
-func (t *tally) membersChanged(e *ldap.Entry) {
-	t.why = fmt.Sprintf("the group %s has changed, and its members decide who is in scope", clip(decodeText(e.DN)))
-}
-
-// hasAttribute tells whether an entry brings an attribute, with values or without, whole or in part: member;range=1-1.
-func hasAttribute(e *ldap.Entry, name string) bool {
-	for _, a := range e.Attributes {
-		if plain, _, _ := strings.Cut(a.Name, ";"); strings.EqualFold(plain, name) {
-			return true
-		}
-	}
-	return false
-}
-
-// hasPhoto tells whether an entry brings an attribute that holds photos.
-func (in interest) hasPhoto(e *ldap.Entry) bool {
-	return slices.ContainsFunc(in.photo, func(name string) bool { return hasAttribute(e, name) })
-}
-
-// openContainers adds the users and computers below containers that were moved or renamed: of themselves nothing has changed, but they lie elsewhere.
-func (d *Directory) openContainers(ctx context.Context, t *tally) error {
-	var names []string
-	err := d.eachOf(ctx, "(|"+containerClasses+")", t.named, nil, func(e *ldap.Entry) { names = append(names, e.DN) })
-	if err != nil || len(names) == 0 {
-		return err
-	}
-	if len(names) > maxContainers {
-		t.why = fmt.Sprintf("more than %d containers were moved or renamed", maxContainers)
-		return nil
-	}
-	// Whom an excluded container kept out, it would let in under another name.
-	if err := errors.Join(d.checkExcluded(ctx, d.people), d.checkExcluded(ctx, d.devices)); err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := d.openContainer(ctx, t, name); err != nil || t.why != "" {
-			return err
-		}
-	}
-	return nil
-}
-
-// lookForGroups looks, where groups count and it is not known which, whether one was renamed or deleted.
-func (d *Directory) lookForGroups(ctx context.Context, t *tally) error {
-	if !t.from.AnyGroup || t.why != "" {
-		return nil
-	}
-	deleted := []ldap.Control{ldap.NewControlMicrosoftShowDeleted()}
-	return errors.Join(
-		d.eachOf(ctx, groupClass, t.named, nil, t.membersChanged),
-		d.eachOf(ctx, groupClass, t.deleted, deleted, t.membersChanged))
-}
-
-// eachOf finds the objects of a class among those with these GUIDs, in the whole domain.
-func (d *Directory) eachOf(ctx context.Context, class string, guids []rawGUID, controls []ldap.Control, found func(*ldap.Entry)) error {
-	for part := range slices.Chunk(guids, idsPerSearch) {
-		var entries []*ldap.Entry
-		err := d.use(ctx, func(c *conn) error {
-			request := ldap.NewSearchRequest(d.root(), ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, "(&"+class+anyGUID(part)+")",
-				[]string{"objectGUID"}, controls)
-			var err error
-			entries, err = c.run(ctx, request, "look up what has changed below", d.root())
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			found(e)
-		}
-	}
-	return nil
-}
-
-func (d *Directory) openContainer(ctx context.Context, t *tally, name string) error {
-	below := scope{key: "name", bases: parseBases([]string{name}), kind: accountClasses}.withFilter()
-	err := d.readAll(ctx, query{"read container", below, below.and(""), []string{"objectGUID"}}, func(_ *ldap.Entry, guid rawGUID) error {
-		if t.add(guid, false); t.why != "" {
-			return errStopped
-		}
-		return nil
-	})
-	if resultCode(err) == ldap.LDAPResultNoSuchObject {
-		t.why = fmt.Sprintf("the container %s was moved again meanwhile", clip(decodeText(name)))
-		return nil
-	}
-	if errors.Is(err, errStopped) {
-		return nil
-	}
-	return err
-}
-
 // root is the distinguished name of the domain.
 func (d *Directory) root() string { return domainDN(d.cfg.Name) }
 
@@ -365,51 +222,4 @@ func (d *Directory) lookForDeleted(ctx context.Context) {
 func isAnswer(err error) bool {
 	e, ok := errors.AsType[*ldap.Error](err)
 	return ok && e.ResultCode < ldap.ErrorNetwork && !isLost(err) && !errors.Is(err, photopush.ErrNoDirectory) && photopush.ReasonOf(err) != photopush.Auth
-}
-
-// An episode is one answer to Changes and the reads that follow it. What the answer tells is true of the controller that gave it; another one may
-// not have heard of it yet. When such a one was read, the next answer begins where this one did.
-type episode struct {
-	from, next []byte
-	teller     string // URL of the controller
-	strayed    bool
-}
-
-// toldBy notes which controller tells the changes.
-func (d *Directory) toldBy(c *controller) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.episode.teller = c.url
-}
-
-// readFrom notes which controller is read.
-func (d *Directory) readFrom(c *controller) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.episode.teller != "" && d.episode.teller != c.url {
-		d.episode.strayed = true
-	}
-}
-
-// remember begins an episode.
-func (d *Directory) remember(since []byte, told photopush.Changes) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if told.All {
-		since = nil
-	}
-	d.episode = episode{from: since, next: told.Next, teller: d.episode.teller}
-}
-
-// unstrayed is where to begin: at since, or where the last episode began when reads after it went astray, or why that is not known.
-func (d *Directory) unstrayed(since []byte) (from []byte, why string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case !d.episode.strayed || !bytes.Equal(since, d.episode.next):
-		return since, ""
-	case d.episode.from == nil:
-		return nil, "the last read went over to another controller, which may not have known all yet"
-	}
-	return d.episode.from, ""
 }

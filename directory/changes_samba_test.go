@@ -3,7 +3,9 @@
 package directory
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -141,6 +143,45 @@ func TestSambaWatchedGroups(t *testing.T) {
 		step.change(sambaChanger{samba})
 		for name, k := range kept {
 			t.Run(step.what+" "+name, func(t *testing.T) { k.checkGroups(t, cfgs[name], step.all) })
+		}
+	}
+}
+
+// TestSambaChangesCut cuts the connection to a real controller all over a pass that reads changes. What the pass did not bring, the next one brings.
+func TestSambaChangesCut(t *testing.T) {
+	samba := sambalab.New(t)
+	samba.LetSeeDeleted()
+	populate(sambaChanger{samba})
+	cutter := newCutter(t, samba.LDAPSAddr())
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, cutter.addr)
+	}
+	n := 0
+	for _, method := range []string{methodDirSync, methodUSN} {
+		cfg, k, failed := watchedSamba(samba, method), &keeper{}, 0
+		k.pass(t, open(t, cfg, Options{}))
+		for at, whole := 1, false; !whole; at += 2 {
+			n++
+			someChanges(sambaChanger{samba}, n)
+			cutter.cutAt(at, n%2 == 0)
+			told, err := passError(t, k, open(t, cfg, Options{DialContext: dial}))
+			if err != nil {
+				failed++
+			} else if told.All {
+				t.Errorf("%s, cut at record %d: everything is read: %s", method, at, told.Why)
+			}
+			whole = cutter.records() < at
+			cutter.cutAt(0, false)
+			fresh := open(t, cfg, Options{})
+			k.pass(t, fresh)
+			k.check(t, fresh)
+			if t.Failed() {
+				t.Fatalf("%s, cut at record %d", method, at)
+			}
+		}
+		t.Logf("%s: %d passes failed", method, failed)
+		if failed < 3 {
+			t.Errorf("%s: only %d passes failed", method, failed)
 		}
 	}
 }

@@ -356,16 +356,14 @@ func TestNeverTold(t *testing.T) {
 		change func(*Config)
 		why    string
 	}{
-		"full":           {func(cfg *Config) { cfg.Changes = methodFull }, "it was never read"},
-		"not replicated": {func(cfg *Config) { cfg.Users.Filter = "(|(lastLogon=*)(department=Sales))" }, "it was never read; and each time: users.filter asks for lastLogon, whose changes no controller tells: each controller has its own value"},
-		"constructed":    {func(cfg *Config) { cfg.Workstations.Filter = "(canonicalName=corp.example/Staff/*)" }, "it was never read; and each time: workstations.filter asks for canonicalName, whose changes no controller tells: it is made when it is asked for"},
-		"by number":      {func(cfg *Config) { cfg.Users.Filter = "(2.5.4.11=Sales)" }, `it was never read; and each time: users.filter asks for "2.5.4.11", whose changes no controller tells: want the attribute's name`},
+		"full":           {func(cfg *Config) { cfg.Changes = methodFull }, "the configuration says so: changes is full"},
+		"not replicated": {func(cfg *Config) { cfg.Users.Filter = "(|(lastLogon=*)(department=Sales))" }, "users.filter asks for lastLogon, whose changes no controller tells: each controller has its own value"},
+		"constructed":    {func(cfg *Config) { cfg.Workstations.Filter = "(canonicalName=corp.example/Staff/*)" }, "workstations.filter asks for canonicalName, whose changes no controller tells: it is made when it is asked for"},
+		"by number":      {func(cfg *Config) { cfg.Users.Filter = "(2.5.4.11=Sales)" }, `users.filter asks for "2.5.4.11", whose changes no controller tells: want the attribute's name`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, cfg := watched(t, methodAuto, 1)
-			c, cfg2 := watched(t, methodAuto, 1)
-			test.change(&cfg2)
-			cfg = cfg2
+			c, cfg := watched(t, methodAuto, 1)
+			test.change(&cfg)
 			told, err := open(t, cfg, Options{}).Changes(t.Context(), nil)
 			if err != nil || !told.All || told.Why != test.why || told.Next != nil {
 				t.Errorf("told %+v, %v", told, err)

@@ -55,8 +55,9 @@ type Directory struct {
 	groups      map[string]knownGroups // by key of the scope
 	sites       Sites
 	sitesUntil  time.Time // when they are read again
-	episode     episode
-	deletions   bool // it was looked for whether they can be seen
+	told        episode
+	telling     *episode // nil while no changes are told
+	deletions   bool     // it was looked for whether they can be seen
 }
 
 // Idle connections that are kept, and lookups that run at once.

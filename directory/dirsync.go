@@ -24,6 +24,9 @@ const (
 	incrementalValues = 0x80000000
 )
 
+// syncBytes is the size of an answer that is asked for, the default of Windows' own clients; a controller may go by it or not.
+const syncBytes = 1 << 20
+
 // maxSyncRounds bounds the answers to one question: each brings some hundred objects at least.
 const maxSyncRounds = 100_000
 
@@ -66,7 +69,7 @@ func (d *Directory) syncRequest(filter string) *ldap.SearchRequest {
 func (c *conn) sync(ctx context.Context, request *ldap.SearchRequest, cookie []byte, entry func(*ldap.Entry) error) ([]byte, error) {
 	flags := uint32(objectSecurity | incrementalValues)
 	for range maxSyncRounds {
-		request.Controls = []ldap.Control{ldap.NewRequestControlDirSync(int64(int32(flags)), 0, cookie)}
+		request.Controls = []ldap.Control{ldap.NewRequestControlDirSync(int64(int32(flags)), syncBytes, cookie)}
 		controls, err := c.stream(ctx, request, entry, func() {})
 		if err != nil {
 			return nil, searchError(err, "read changes of", request.BaseDN+" at "+c.controller.url)
