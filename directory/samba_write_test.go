@@ -16,6 +16,7 @@ import (
 
 	"github.com/photopush/photopush"
 	"github.com/photopush/photopush/internal/sambalab"
+	"github.com/photopush/photopush/internal/simad"
 )
 
 const (
@@ -215,4 +216,70 @@ func testSambaSwapDies(t *testing.T, d *sambalab.Domain, dir *Directory, ada pho
 	if got := has(t, dir, ada, "thumbnailPhoto"); got != "hung" {
 		t.Errorf("the photo is %q", got)
 	}
+}
+
+// TestSimadModifiesAsSamba sends the same changes to a simulated and to a real domain, with an account that may write the same in both, and compares the result
+// codes and what is there afterwards. simad has Samba's codes here; its own tests have those of Windows.
+func TestSimadModifiesAsSamba(t *testing.T) {
+	samba := sambalab.New(t)
+	addPhotoAccount(t, samba)
+	samba.AddUsers(sambalab.User{Name: "ada"})
+	samba.AddUsers(sambalab.User{Name: "away", OU: sambalab.ServiceOU})
+	sim := newCompany(t, 0)
+	dc, err := sim.Serve(simad.ControllerOptions{Host: "dc1.corp.example", Certificate: sim.ca.issue(t, "dc1.corp.example"), SambaRules: true})
+	must(t, err)
+	t.Cleanup(func() { dc.Close() })
+	sim.dcs = append(sim.dcs, dc)
+	sim.user(t, simad.User{Account: "ada", DisplayName: "ada"})
+	sim.user(t, simad.User{Account: "away", OU: sambalab.ServiceOU})
+	sim.user(t, simad.User{Account: "svc-photo", OU: sambalab.ServiceOU, Password: photoPassword})
+	must(t, sim.SetPassword(readerDN, sambalab.ReadPassword)) // dialLDAP signs in with it first
+	must(t, sim.Grant(photoDN, staff, "thumbnailPhoto", "jpegPhoto"))
+	a := dialLDAP(t, sim.config(), dc.URL("ldaps"))
+	b := dialLDAP(t, sambaConfig(samba, samba.LDAPS()), samba.LDAPS())
+	for _, c := range []*ldap.Conn{a, b} {
+		must(t, c.Bind(photoUser, photoPassword))
+	}
+	ada := "CN=ada," + sambalab.StaffOU
+	large := strings.Repeat("x", photopush.MaxThumbnail)
+	for i, m := range []struct {
+		dn      string
+		changes []ldap.Change
+	}{
+		{ada, []ldap.Change{modification(ldap.AddAttribute, "thumbnailPhoto", "a")}},
+		{ada, []ldap.Change{modification(ldap.AddAttribute, "thumbnailPhoto", "a")}},
+		{ada, []ldap.Change{modification(ldap.AddAttribute, "thumbnailPhoto", "b")}},
+		{ada, []ldap.Change{modification(ldap.DeleteAttribute, "thumbnailPhoto", "b")}},
+		{ada, []ldap.Change{modification(ldap.DeleteAttribute, "thumbnailPhoto", "a"), modification(ldap.AddAttribute, "thumbnailPhoto", "b")}},
+		{ada, []ldap.Change{modification(ldap.DeleteAttribute, "thumbnailPhoto", "a"), modification(ldap.AddAttribute, "thumbnailPhoto", "c")}},
+		{ada, []ldap.Change{modification(ldap.ReplaceAttribute, "thumbnailPhoto", large)}},
+		{ada, []ldap.Change{modification(ldap.ReplaceAttribute, "thumbnailPhoto", large+"x")}},
+		{ada, []ldap.Change{modification(ldap.ReplaceAttribute, "thumbnailPhoto", "a", "b")}},
+		{ada, []ldap.Change{modification(ldap.ReplaceAttribute, "thumbnailPhoto", "")}},
+		{ada, []ldap.Change{modification(ldap.ReplaceAttribute, "jpegPhoto", "a", "b")}},
+		{ada, []ldap.Change{modification(ldap.AddAttribute, "jpegPhoto", "b")}},
+		{ada, []ldap.Change{modification(ldap.AddAttribute, "jpegPhoto", large+"x")}},
+		{ada, []ldap.Change{modification(ldap.DeleteAttribute, "jpegPhoto", "a", "b"), modification(ldap.AddAttribute, "jpegPhoto", "c")}},
+		{ada, []ldap.Change{modification(ldap.ReplaceAttribute, "jpegPhoto")}},
+		{ada, []ldap.Change{modification(ldap.DeleteAttribute, "jpegPhoto")}},
+		{ada, []ldap.Change{modification(ldap.ReplaceAttribute, "displayName", "x")}},
+		{ada, []ldap.Change{modification(ldap.ReplaceAttribute, "thumbnailPhoto", "n"), modification(ldap.ReplaceAttribute, "displayName", "x")}},
+		{"CN=away," + sambalab.ServiceOU, []ldap.Change{modification(ldap.ReplaceAttribute, "thumbnailPhoto", "x")}},
+		{"CN=nobody," + sambalab.StaffOU, []ldap.Change{modification(ldap.ReplaceAttribute, "thumbnailPhoto", "x")}},
+	} {
+		request := &ldap.ModifyRequest{DN: m.dn, Changes: m.changes}
+		got, want := answerCode(a.Modify(request)), answerCode(b.Modify(request))
+		if got != want {
+			t.Errorf("%d: simad answers %s, Samba answers %s", i, got, want)
+		}
+		for _, q := range []question{{base: sambalab.StaffOU, scope: ldap.ScopeWholeSubtree, filter: "(sAMAccountName=ada)", attributes: []string{"thumbnailPhoto", "jpegPhoto"}}} {
+			if got, want := q.ask(a), q.ask(b); got != want {
+				t.Errorf("%d: simad has %.300s\nSamba has %.300s", i, got, want)
+			}
+		}
+	}
+}
+
+func modification(operation uint, attribute string, values ...string) ldap.Change {
+	return ldap.Change{Operation: operation, Modification: ldap.PartialAttribute{Type: attribute, Vals: values}}
 }
