@@ -165,6 +165,14 @@ func TestCheck(t *testing.T) {
     winrm: {user: svc-push, ccache_file: empty, ca_file: none.pem, port: 70000}
 `+fmt.Sprintf(domain, "d")+`    password_file: password
     winrm: {user: svc-push, password_file: password}
+    writer: {auth: kerberos, bind_user: svc-write, keytab_file: password}
+  - name: f
+    auth: certificate
+    certificate_file: none.pem
+    key_file: password
+    users: {bases: ["OU=Staff,DC=f"]}
+    workstations: {bases: ["OU=Workstations,DC=f"]}
+    winrm: {user: svc-push, password_file: password}
 photo:
   crop_file: crops.csv
 `)
@@ -180,8 +188,10 @@ FILE:22: domains[1].winrm.key_file: cannot use the key in file FOLDER/none.key: 
 FILE:29: domains[2].winrm.port is 70000, want 1 to 65535, or 0 for the usual one
 FILE:29: domains[2].winrm.ca_file: open FOLDER/none.pem: no such file or directory
 FILE:29: domains[2].winrm.ccache_file: cannot use the credential cache in file FOLDER/empty: it is empty`+put+`
-FILE:38: photo.crop_file: FOLDER/crops.csv:3: name is "E\\u1002", want a domain of the configuration before the backslash, by its DNS name (a, b, c, d) or that up to the first dot
-FILE:38: photo.crop_file: FOLDER/crops.csv:4: crop is "left", want auto, centre, top, or square:x:y:side with a side of 32 to 16384 px`, "FOLDER", folder)
+FILE:37: domains[3].writer.keytab_file: cannot use the keytab in file FOLDER/password: it is no keytab: invalid keytab data. First byte does not equal 5`+put+`
+FILE:40: domains[4].certificate_file: cannot use the certificate in file FOLDER/none.pem: no such file or directory`+put+`
+FILE:46: photo.crop_file: FOLDER/crops.csv:3: name is "E\\u1002", want a domain of the configuration before the backslash, by its DNS name (a, b, c, d, f) or that up to the first dot
+FILE:46: photo.crop_file: FOLDER/crops.csv:4: crop is "left", want auto, centre, top, or square:x:y:side with a side of 32 to 16384 px`, "FOLDER", folder)
 	if _, err := Check(file); err == nil || err.Error() != strings.ReplaceAll(want, "FILE", file) {
 		t.Errorf("faults\n%v\nwant\n%s", err, strings.ReplaceAll(want, "FILE", file))
 	}

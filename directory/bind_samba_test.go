@@ -4,9 +4,14 @@ package directory
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -75,6 +80,7 @@ func TestSambaKerberos(t *testing.T) {
 		want := sambaPhotos(d)
 		for name, account := range sambaAccounts(t, d) {
 			t.Run("sealed, "+name, func(t *testing.T) { testSambaKerberos(t, d, d.LDAP(), overSealed, account, want) })
+			t.Run("within TLS, "+name, func(t *testing.T) { testSambaRefuses(t, d, account) })
 		}
 	})
 	t.Run("within TLS", func(t *testing.T) {
@@ -95,14 +101,77 @@ func testSambaKerberos(t *testing.T, d *sambalab.Domain, url, encryption string,
 		cfg.CAFile = "" // none is needed
 	}
 	tickets := sambaTickets(t, d, cfg)
-	dir := open(t, cfg, Options{Kerberos: tickets})
+	wire := &wireTap{dial: cfg.Resolver().DialContext}
+	dir := open(t, cfg, Options{Kerberos: tickets, DialContext: wire.DialContext})
 	for range 2 {
 		got, err := readPhotos(t, dir)
 		if diff := cmp.Diff(want, got, cmp.Comparer(bytes.Equal)); err != nil || diff != "" {
 			t.Fatalf("%v, -want +got\n%.1000s", err, diff)
 		}
 	}
+	for _, clear := range []string{"thumbnailPhoto", "u0003", string(want["u0003"][:64])} {
+		if wire.saw(clear) {
+			t.Errorf("%q crossed the network in clear", clear)
+		}
+	}
+	if !wire.saw("GSSAPI") && encryption == overSealed {
+		t.Error("the tap saw nothing")
+	}
 	if s := tickets.Stats(); s.TGS != 1 || s.AS > 2 {
 		t.Errorf("the KDC was asked %+v", s)
 	}
+}
+
+// testSambaRefuses: a Samba that is set to require strong authentication takes no Kerberos within TLS, and Windows does; the refusal says that much.
+func testSambaRefuses(t *testing.T, d *sambalab.Domain, account Account) {
+	cfg := sambaConfig(d, d.LDAPS())
+	cfg.Account = account
+	_, err := readPhotos(t, open(t, cfg, Options{Kerberos: sambaTickets(t, d, cfg)}))
+	if photopush.ReasonOf(err) != photopush.Unsupported || !errors.Is(err, photopush.ErrNoDirectory) || !strings.Contains(err.Error(), "Sign or Seal are required") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A wireTap keeps what crosses the network.
+type wireTap struct {
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	mu   sync.Mutex
+	seen bytes.Buffer
+}
+
+func (w *wireTap) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := w.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &tappedConn{c, w}, nil
+}
+
+func (w *wireTap) saw(text string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return bytes.Contains(w.seen.Bytes(), []byte(text))
+}
+
+func (w *wireTap) see(b []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen.Write(b)
+}
+
+type tappedConn struct {
+	net.Conn
+	tap *wireTap
+}
+
+func (c *tappedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.tap.see(p[:n])
+	return n, err
+}
+
+func (c *tappedConn) Write(p []byte) (int, error) {
+	c.tap.see(p)
+	return c.Conn.Write(p)
 }

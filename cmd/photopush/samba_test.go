@@ -248,6 +248,7 @@ func TestSamba(t *testing.T) {
 		{"stale", c.testStale},
 		{"StartTLS", c.testStartTLS},
 		{"no controller listed", c.testByDNS},
+		{"Kerberos", c.testKerberos},
 		{"wrong password", c.testWrongPassword},
 		{"dead domain controller", c.testDead},
 	} {
@@ -255,7 +256,7 @@ func TestSamba(t *testing.T) {
 			t.FailNow() // each begins where the one before ended
 		}
 	}
-	summary.Line(t, "real Active Directory (Samba): sync, push and stale by the built program, over LDAPS and StartTLS, with a wrong password and a dead domain controller")
+	summary.Line(t, "real Active Directory (Samba): sync, push and stale by the built program, over LDAPS and StartTLS, sealed by Kerberos, with a wrong password and a dead domain controller")
 }
 
 func (c *sambaCompany) testSync(t *testing.T) {
@@ -372,6 +373,48 @@ func (c *sambaCompany) testByDNS(t *testing.T) {
 		}
 	}
 	c.judge(t)
+}
+
+// sealed writes a configuration that names neither controller nor KDC, and signs in with Kerberos and that secret.
+func (c *sambaCompany) sealed(t *testing.T, name, secret string) string {
+	t.Helper()
+	b, err := os.ReadFile(c.unlisted(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	simple := fmt.Sprintf("    bind_user: %s\n    password_file: %s\n", sambalab.ReadUser, c.domain.PasswordFile)
+	kerberos := fmt.Sprintf("    auth: kerberos\n    encryption: sealed\n    bind_user: %s\n    %s\n", sambalab.KerberosUser, secret)
+	text := strings.Replace(string(b), simple, kerberos, 1)
+	if text == string(b) {
+		t.Fatalf("no account in\n%s", text)
+	}
+	return c.writeFile(t, name, text)
+}
+
+// testKerberos reads the domain over port 389, sealed, with a keytab; then with a wrong password, which is counted where it arrives.
+func (c *sambaCompany) testKerberos(t *testing.T) {
+	keytab := c.sealed(t, "keytab.yaml", "keytab_file: "+c.domain.Keytab(sambalab.KerberosUser))
+	mustBuilt(t, keytab, "config", "check")
+	c.newPhoto(6004)
+	r := built(t, keytab, "--log-level", "info", "push", "u1001")
+	if r.code != 0 || strings.Count(r.stdout, "applied") != 2 || !strings.Contains(r.stderr, "controller=ldap://dc1.corp.example") {
+		t.Errorf("push ends with %d, prints %q and %q", r.code, r.stdout, r.stderr)
+	}
+	c.judge(t)
+
+	c.domain.Set(sambalab.BaseDN, "lockoutThreshold", "5") // without one, the controller counts nothing
+	wrong := c.sealed(t, "wrong-krb.yaml", "password_file: "+c.writeFile(t, "wrong-krb-password", "hunter2\n"))
+	for _, stderr := range []string{
+		"photopush: domain corp.example: get a ticket as svc-krb@CORP.EXAMPLE for krbtgt/CORP.EXAMPLE: auth: *",
+		"photopush: domain corp.example: use account svc-krb: auth: *",
+	} {
+		saysWith(t, wrong, exitCredential, "", stderr, "sync")
+		if got := c.domain.Get("CN="+sambalab.KerberosUser+","+sambalab.ServiceOU, "badPwdCount"); !slices.Equal(got, []string{"1"}) {
+			t.Errorf("the controller counts %v wrong passwords, want 1", got)
+		}
+	}
+	c.writeFile(t, "wrong-krb-password", sambalab.KerberosPassword+"\n")
+	mustBuilt(t, wrong, "push", "u1001")
 }
 
 // testWrongPassword counts attempts where they arrive.
