@@ -37,6 +37,13 @@ func TestSambaControllers(t *testing.T) {
 		f.names = append(f.names, name)
 	}
 	f.AddUsers(users...)
+	f.AddOU(groupsOU)
+	var members []string
+	for _, name := range f.names {
+		members = append(members, staffDN(name))
+	}
+	f.AddGroup(groupDN("half"), members[:120]...)
+	f.AddGroup(groupDN("all"), append(members[120:], groupDN("half"))...)
 	for _, step := range []struct {
 		name string
 		run  func(*testing.T)
@@ -46,7 +53,8 @@ func TestSambaControllers(t *testing.T) {
 		{"site without a controller", f.testEmptySite},
 		{"second controller in our site", f.testSecond},
 		{"killed in the middle", f.testKilled},
-		{"cut in the middle", f.testCut},
+		{"cut in the middle", func(t *testing.T) { f.testCut(t) }},
+		{"cut in the middle, with groups", func(t *testing.T) { f.testCut(t, groupDN("all")) }},
 	} {
 		if !t.Run(step.name, step.run) {
 			t.FailNow() // each begins where the one before ended
@@ -147,10 +155,12 @@ func (f *sambaForest) testKilled(t *testing.T) {
 	}
 }
 
-// testCut cuts the connection to the first controller at places all over a read, within a record of TLS and between two.
-func (f *sambaForest) testCut(t *testing.T) {
+// testCut cuts the connection to the first controller at places all over a read, within a record of TLS and between two. With groups, one that is cut
+// while it lies idle is opened again.
+func (f *sambaForest) testCut(t *testing.T, groups ...string) {
 	p := newCutter(t, f.LDAPSAddr())
 	cfg := f.config()
+	cfg.Users.Groups = groups
 	cfg.Controllers = []string{f.LDAPS(), f.second.LDAPS()}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address == sambalab.Host+":636" {
@@ -170,7 +180,7 @@ func (f *sambaForest) testCut(t *testing.T) {
 			p.cutAt(n, inside)
 			d := open(t, cfg, Options{DialContext: dial})
 			f.read(t, d, quietly)
-			if d.current.host != f.second.Host() {
+			if d.current.host != f.second.Host() && groups == nil {
 				t.Errorf("cut at record %d of %d: %s is in use", n, total, d.current.url)
 			}
 			cases++
