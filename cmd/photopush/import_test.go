@@ -17,6 +17,7 @@ import (
 
 	"github.com/photopush/photopush/internal/badge"
 	"github.com/photopush/photopush/internal/lab"
+	"github.com/photopush/photopush/internal/simad"
 	"github.com/photopush/photopush/internal/summary"
 )
 
@@ -183,6 +184,39 @@ func TestImportKilledAnywhere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestImportCutEverywhere cuts the connection at each answer of an import, and loses each change before and after its effect, with one domain controller alone.
+func TestImportCutEverywhere(t *testing.T) {
+	want := undisturbedImport(t)
+	cases := 0
+	cut := func(name string, f simad.Faults) {
+		cases++
+		c := newImportCompany(t)
+		c.Controller.SetFaults(f)
+		r := here(t, c.Company, "import", c.folder, "--yes", "--jobs", "1")
+		c.Controller.SetFaults(simad.Faults{})
+		if r.code != exitDone && r.code != exitDirectory {
+			t.Errorf("%s: exit code %d\n%s", name, r.code, r.stderr)
+		}
+		c.endsRight(t, want)
+		if t.Failed() {
+			t.Fatalf("%s: the import has said\n%s%s", name, r.stdout, r.stderr)
+		}
+	}
+	whole := newImportCompany(t)
+	before := whole.Controller.Counts().Answers
+	must(t, whole.Company, "import", whole.folder, "--yes", "--jobs", "1")
+	answers := whole.Controller.Counts().Answers - before
+	for n := 1; n <= imported; n++ {
+		for _, loss := range []simad.Loss{simad.LoseWrite, simad.LoseAnswer} {
+			cut(fmt.Sprintf("loss %d of change %d", loss, n), simad.Faults{LoseWrite: simad.WriteLoss{N: n, Loss: loss}})
+		}
+	}
+	for n := 1; n <= answers; n++ {
+		cut(fmt.Sprintf("answer %d", n), simad.Faults{Cut: simad.Cut{N: n, Where: simad.Inside}})
+	}
+	summary.Line(t, "import with its connection cut at each of %d places: every photo right after the next one, none written twice, all undone", cases)
 }
 
 // TestUndoKilledAnywhere kills an undo after each record of its file; begun again it does the rest.
