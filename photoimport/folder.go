@@ -25,10 +25,11 @@ const (
 
 // A file is one that may be somebody's photo.
 type file struct {
-	name string // within the source, with slashes; of a list, as it is written there
-	who  string // of a list: whose it is
-	line int    // of a list
-	read func() ([]byte, error)
+	name  string // within the source, with slashes; of a list, as it is written there
+	place string // of a list: where the file lies, however the list spells that; with slashes
+	who   string // of a list: whose it is
+	line  int    // of a list
+	read  func() ([]byte, error)
 }
 
 // A source is what photos come from.

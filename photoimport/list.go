@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,7 +57,11 @@ func openList(name string, columns Columns) (*source, error) {
 		return nil, sourceError(name, err)
 	}
 	s := &source{path: name}
-	if err := s.parse(text, filepath.Dir(name), columns); err != nil {
+	folder, err := filepath.Abs(filepath.Dir(name))
+	if err != nil {
+		return nil, sourceError(name, err)
+	}
+	if err := s.parse(text, folder, columns); err != nil {
 		return nil, sourceError(name, err)
 	}
 	return s, nil
@@ -84,7 +89,8 @@ func (s *source) parse(text []byte, folder string, columns Columns) error {
 		skipped = 1
 	}
 	r := csv.NewReader(bytes.NewReader(text))
-	r.Comma, r.FieldsPerRecord, r.TrimLeadingSpace = delimiter(text), -1, true
+	r.Comma, r.FieldsPerRecord = delimiter(text), -1
+	r.TrimLeadingSpace = r.Comma != '\t' // which is a space itself, so that an empty field would be taken for none
 	header, err := r.Read()
 	if errors.Is(err, io.EOF) {
 		return errors.New("it is empty, want a header and a line for each person")
@@ -185,7 +191,11 @@ func (s *source) row(row []string, user, file, line int, folder string) error {
 
 // listed is a file that a list names. Elsewhere than on Windows a backslash separates folders too, when no file has it in its name.
 func listed(name, who string, line int, folder string) file {
-	return file{name: name, who: who, line: line, read: func() ([]byte, error) {
+	place := strings.ReplaceAll(name, `\`, "/")
+	if !filepath.IsAbs(name) {
+		place = filepath.ToSlash(folder) + "/" + place
+	}
+	return file{name: name, place: path.Clean(place), who: who, line: line, read: func() ([]byte, error) {
 		f, err := openListed(name, folder)
 		if errors.Is(err, os.ErrNotExist) && strings.Contains(name, `\`) {
 			f, err = openListed(strings.ReplaceAll(name, `\`, "/"), folder)

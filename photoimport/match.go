@@ -147,7 +147,7 @@ func (s *source) key(f *file, p *filematch.Pattern) (key, why string) {
 	return key, ""
 }
 
-// shared takes files away that a list gives to two persons.
+// shared takes files away that a list gives to two persons. Names that differ only in capitals may be of one file, and are taken for that.
 func (s *source) shared(people []person) (rows []Row) {
 	if s.list == nil {
 		return nil
@@ -155,17 +155,25 @@ func (s *source) shared(people []person) (rows []Row) {
 	owners := map[string][]int{}
 	for i := range people {
 		for _, f := range people[i].files {
-			owners[s.files[f].name] = append(owners[s.files[f].name], i)
+			place := filematch.Fold(s.files[f].place)
+			owners[place] = append(owners[place], i)
 		}
 	}
-	for name, of := range owners {
+	for place, of := range owners {
 		slices.Sort(of)
 		if of = slices.Compact(of); len(of) < 2 {
 			continue
 		}
 		for _, i := range of {
-			people[i].files = slices.DeleteFunc(people[i].files, func(f int) bool { return s.files[f].name == name })
-			rows = append(rows, Row{Status: Ambiguous, User: people[i].User, File: shown(name), Detail: "the list gives it to " + several(people, of)})
+			var kept []int
+			for _, f := range people[i].files {
+				if filematch.Fold(s.files[f].place) != place {
+					kept = append(kept, f)
+					continue
+				}
+				rows = append(rows, Row{Status: Ambiguous, User: people[i].User, File: shown(s.files[f].name), Detail: "the list gives it to " + several(people, of)})
+			}
+			people[i].files = kept
 		}
 	}
 	return rows
@@ -173,7 +181,14 @@ func (s *source) shared(people []person) (rows []Row) {
 
 // competing takes the files of a person away who has more than one; a list may name the same file twice.
 func (s *source) competing(p *person) (rows []Row) {
-	p.files = slices.CompactFunc(p.files, func(a, b int) bool { return s.list != nil && s.files[a].name == s.files[b].name })
+	if s.list != nil {
+		met := map[string]bool{}
+		p.files = slices.DeleteFunc(p.files, func(f int) bool {
+			again := met[s.files[f].place]
+			met[s.files[f].place] = true
+			return again
+		})
+	}
 	if len(p.files) < 2 {
 		return nil
 	}
