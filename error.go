@@ -3,6 +3,7 @@ package photopush
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -81,6 +82,20 @@ func ReasonOf(err error) Reason {
 		return Timeout
 	}
 	return Internal
+}
+
+// HasReason tells whether err, or any error that it was made of, has the reason: what was decided by the outermost one may have its cause further in.
+func HasReason(err error, reason Reason) bool {
+	if e, ok := err.(*Error); ok && e.Reason == reason {
+		return true
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return HasReason(err, reason) })
+	case interface{ Unwrap() error }:
+		return HasReason(e.Unwrap(), reason)
+	}
+	return false
 }
 
 // Detail is what err says besides its reason, for places that show the reason already: what was tried on what, and the cause.

@@ -80,6 +80,16 @@ func (d *Directory) healthy(c *controller) {
 	c.failures, c.resting = 0, time.Time{}
 }
 
+// Controller is the domain controller to which connections are opened now, as the configuration would name it; empty before the first one.
+func (d *Directory) Controller() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.current == nil {
+		return ""
+	}
+	return d.current.url
+}
+
 // inUse notes to which controller connections are opened now, and logs when it is another one. Idle connections to worse ones are closed.
 func (d *Directory) inUse(c *controller) {
 	d.mu.Lock()

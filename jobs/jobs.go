@@ -64,7 +64,8 @@ type Jobs struct {
 	Sessions   func(photopush.GUID, *photopush.Inventory) []photopush.Session // what an inventory says of who uses the workstation
 	Log        *slog.Logger
 	Now        func() time.Time
-	Observe    func(Event) // told of every step, one at a time; nil for nobody
+	Observe    func(Event)                 // told of every step, one at a time; nil for nobody
+	Tidy       func(context.Context) error // removes what is not to be kept any longer, at the beginning of every pass; nil for nothing
 }
 
 // domain returns the domain of that name, or nil when the configuration no longer has it.

@@ -22,7 +22,12 @@ func (j *Jobs) Pass(ctx context.Context, r PassRequest) error {
 	} else if n > 0 {
 		j.Log.Info("took over from a process that ended", "workstations", n)
 	}
+	var untidy error
+	if j.Tidy != nil {
+		untidy = j.Tidy(ctx)
+	}
 	read, incomplete := j.readAll(ctx)
+	incomplete = errors.Join(untidy, incomplete)
 	if read == 0 || ctx.Err() != nil {
 		return errors.Join(incomplete, ctx.Err())
 	}

@@ -60,7 +60,7 @@ func (j *Jobs) As(ctx context.Context, l Logon, f func() error) error {
 	if unusable := unusableSecret(err); unusable != nil {
 		return unusable
 	}
-	if photopush.ReasonOf(err) == photopush.Auth {
+	if photopush.HasReason(err, photopush.Auth) {
 		return errors.Join(err, j.Store.Stop(context.WithoutCancel(ctx), c, err.Error()))
 	}
 	return err

@@ -21,7 +21,7 @@ type Config struct {
 	JPEGPhotoBytes photopush.Bytes `yaml:"jpeg_photo_bytes" default:"500 KB" help:"Largest jpegPhoto, 4 KiB to 4 MiB. The directory sets no bound, but keeps and replicates every byte."`
 	Square         bool            `yaml:"square" default:"false" help:"Cut the square out of photos that photo.crop says, instead of keeping them whole. Pictures on workstations are cut in any case when they are made."`
 	Jobs           int             `yaml:"jobs" default:"4" help:"Photos that are written at once, 1 to 4."`
-	KeepUndo       time.Duration   `yaml:"keep_undo" default:"2160h" help:"How long the photos that an import replaced are kept, in the folder imports beside the database, so that it can be undone; 1h to 10 years."`
+	KeepUndo       time.Duration   `yaml:"keep_undo" default:"2160h" help:"How long the photos that an import replaced are kept, in the folder imports beside the database, so that it can be undone; 1h to 10 years. Each import and each pass removes what is older."`
 }
 
 // minSide is the size below which no photo is made smaller to save bytes, in px: what old programs show.

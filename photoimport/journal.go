@@ -1,8 +1,6 @@
 package photoimport
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,13 +45,16 @@ type changeRecord struct {
 	Attribute string         `json:"attribute"`
 	Old       [][]byte       `json:"old"` // what is there, byte for byte
 	New       string         `json:"new"` // ValuesDigest of what is to be there
+
+	Controller string `json:"controller,omitempty"` // domain controller that is to be asked
 }
 
 type outcomeRecord struct {
-	No      int                     `json:"no"`
-	Outcome photopush.ImportOutcome `json:"outcome"`
-	Detail  string                  `json:"detail,omitempty"`
-	At      time.Time               `json:"at"`
+	No         int                     `json:"no"`
+	Outcome    photopush.ImportOutcome `json:"outcome"`
+	Detail     string                  `json:"detail,omitempty"`
+	At         time.Time               `json:"at"`
+	Controller string                  `json:"controller,omitempty"` // that was asked in the end
 }
 
 const (
@@ -70,19 +72,27 @@ func newRunID(at time.Time) string {
 	return at.UTC().Format(idTime) + "-" + hex.EncodeToString(b[:])
 }
 
-func journalPath(folder, id string) string { return filepath.Join(folder, id+".journal") }
+const journalSuffix = ".journal"
+
+func journalPath(folder, id string) string { return filepath.Join(folder, id+journalSuffix) }
 
 // A journal is a run's file while the run goes on. Records may be appended by several goroutines.
 type journal struct {
 	after func(int)
 
 	mu      sync.Mutex // of what is written
-	file    *os.File
+	file    journalFile
 	written int // records
 	broken  error
 
 	syncMu sync.Mutex // of what is on the disk
 	synced int        // records
+}
+
+// A journalFile is an *os.File.
+type journalFile interface {
+	io.WriteCloser
+	Sync() error
 }
 
 // newJournal makes the file, for us alone, with its first record.
@@ -156,6 +166,8 @@ func (j *journal) write(r record) (n int, err error) {
 	return j.written, nil
 }
 
+// sync puts what is written on the disk. After a failure the system may say that all is well although it has thrown away what it could not write, so that it is
+// not asked again.
 func (j *journal) sync(n int) error {
 	j.syncMu.Lock()
 	defer j.syncMu.Unlock()
@@ -163,8 +175,11 @@ func (j *journal) sync(n int) error {
 		return nil
 	}
 	j.mu.Lock()
-	written := j.written
+	written, broken := j.written, j.broken
 	j.mu.Unlock()
+	if broken != nil {
+		return broken
+	}
 	if err := j.file.Sync(); err != nil {
 		j.mu.Lock()
 		defer j.mu.Unlock()
@@ -182,169 +197,20 @@ func checksum(text []byte) string {
 	return hex.EncodeToString(sum[:])[:sumDigits]
 }
 
-// A past run is what its file tells. The photos stay in the file.
-type past struct {
-	run     runRecord
-	changes []pastChange
-	path    string
-}
-
-type pastChange struct {
-	changeRecord                         // without Old
-	was          string                  // ValuesDigest of Old
-	wasSize      int                     // bytes of Old
-	offset       int64                   // of the line
-	outcome      photopush.ImportOutcome // empty: the run ended in between
-	detail       string
-	at           time.Time
-}
-
-// readPast reads a run's file. Half a record at its end is that of a change that was not begun.
-func readPast(folder, id string) (*past, error) {
-	if !runID.MatchString(id) {
-		return nil, fmt.Errorf("%q is no run: `photopush import --runs` lists them", shown(id))
-	}
-	p := &past{path: journalPath(folder, id)}
-	f, err := os.Open(p.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no run %s, or what it replaced is not kept any more: `photopush import --runs` lists them", id)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	in := bufio.NewReaderSize(f, 1<<20)
-	for offset, n := int64(0), 1; ; n++ {
-		line, err := readLine(in)
-		if errors.Is(err, io.EOF) {
-			return p, p.complete(id)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: record %d: %w", p.path, n, err)
-		}
-		if err := p.take(line, offset); err != nil {
-			return nil, fmt.Errorf("%s: record %d: %w", p.path, n, err)
-		}
-		offset += int64(len(line))
-	}
-}
-
-// readLine reads a line with its end; io.EOF also for one that has none.
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := in.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case err == nil:
-			return line, nil
-		case len(line) > maxRecord:
-			return nil, fmt.Errorf("it has more than %d MiB", maxRecord>>20)
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, err
-		}
-	}
-}
-
-var errDamaged = errors.New("it is damaged: its checksum is another one")
-
-func decodeRecord(line []byte) (r record, err error) {
-	sum, text, ok := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
-	if !ok || string(sum) != checksum(text) {
-		return r, errDamaged
-	}
-	return r, json.Unmarshal(text, &r)
-}
-
-func (p *past) take(line []byte, offset int64) error {
-	r, err := decodeRecord(line)
-	if err != nil {
-		return err
-	}
-	switch {
-	case r.Run != nil:
-		p.run = *r.Run
-	case r.Change != nil:
-		c := pastChange{changeRecord: *r.Change, was: photopush.ValuesDigest(r.Change.Old), wasSize: size(r.Change.Old), offset: offset}
-		c.Old = nil
-		if c.No != len(p.changes)+1 {
-			return fmt.Errorf("it is change %d, want %d", c.No, len(p.changes)+1)
-		}
-		p.changes = append(p.changes, c)
-	case r.Outcome != nil:
-		if r.Outcome.No < 1 || r.Outcome.No > len(p.changes) {
-			return fmt.Errorf("it tells of change %d, of which nothing was recorded", r.Outcome.No)
-		}
-		c := &p.changes[r.Outcome.No-1]
-		c.outcome, c.detail, c.at = r.Outcome.Outcome, r.Outcome.Detail, r.Outcome.At
-	}
-	return nil
-}
-
-// complete checks that the file is that of the run. One that was killed at once has no record, and has changed nothing.
-func (p *past) complete(id string) error {
-	if p.run.ID != id && (p.run.ID != "" || len(p.changes) > 0) {
-		return fmt.Errorf("%s is the file of run %s", p.path, shown(p.run.ID))
-	}
-	return nil
-}
-
-// old reads what was there before a change.
-func (p *past) old(c pastChange) ([][]byte, error) {
-	f, err := os.Open(p.path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if _, err := f.Seek(c.offset, io.SeekStart); err != nil {
-		return nil, err
-	}
-	line, err := readLine(bufio.NewReaderSize(f, 256<<10))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.path, err)
-	}
-	r, err := decodeRecord(line)
-	if err != nil || r.Change == nil || r.Change.No != c.No {
-		return nil, fmt.Errorf("%s: change %d: %w", p.path, c.No, errors.Join(errDamaged, err))
-	}
-	return r.Change.Old, nil
-}
-
-// stored are the changes as the store keeps them. What became of a change without an outcome nobody knows.
-func (p *past) stored() []photopush.ImportChange {
-	all := make([]photopush.ImportChange, len(p.changes))
-	for i, c := range p.changes {
-		all[i] = c.stored(p.run.ID, c.was, c.New, c.outcome, c.detail, c.at)
-		if c.outcome == "" {
-			all[i].Outcome, all[i].Detail = photopush.ImportUnknown, "the run ended in the middle of it"
-		}
-	}
-	return all
-}
-
-func (c *changeRecord) stored(run, before, after string, outcome photopush.ImportOutcome, detail string, at time.Time) photopush.ImportChange {
-	return photopush.ImportChange{Run: run, No: c.No, Domain: c.Domain, GUID: c.GUID, SID: c.SID, Account: c.Account, DN: c.DN, Attribute: c.Attribute,
-		Before: before, After: after, Outcome: outcome, Detail: detail, At: at}
-}
-
-// prune removes the files of runs that began before a time.
-func prune(folder string, before time.Time) error {
+// expired are the files of runs that began before a time.
+func expired(folder string, before time.Time) (files []string, err error) {
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
-	if err != nil {
-		return err
-	}
-	var errs []error
 	for _, e := range entries {
-		id, ok := bytes.CutSuffix([]byte(e.Name()), []byte(".journal"))
-		if !ok || !runID.Match(id) || !e.Type().IsRegular() {
+		id, ok := strings.CutSuffix(e.Name(), journalSuffix)
+		if !ok || !runID.MatchString(id) || !e.Type().IsRegular() {
 			continue
 		}
-		if began, err := time.Parse(idTime, string(id[:len(idTime)])); err == nil && began.Before(before) {
-			errs = append(errs, os.Remove(filepath.Join(folder, e.Name())))
+		if began, err := time.Parse(idTime, id[:len(idTime)]); err == nil && began.Before(before) {
+			files = append(files, filepath.Join(folder, e.Name()))
 		}
 	}
-	return errors.Join(errs...)
+	return files, err
 }

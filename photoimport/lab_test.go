@@ -32,7 +32,8 @@ func must(t testing.TB, err error) {
 
 // A domain is a directory in memory.
 type domain struct {
-	name string
+	name       string
+	controller string
 
 	mu     sync.Mutex
 	people []*account
@@ -73,7 +74,8 @@ func (d *domain) photo(name, attribute string) string {
 	return string(bytes.Join(d.account(name).values[attribute], []byte("|")))
 }
 
-func (d *domain) Name() string { return d.name }
+func (d *domain) Name() string       { return d.name }
+func (d *domain) Controller() string { return d.controller }
 
 func (d *domain) People(ctx context.Context, _ []string, yield func(photopush.User, map[string][]string) error) error {
 	for _, a := range d.people {
@@ -187,11 +189,18 @@ func (l *lab) run(r Request) (*Plan, string) {
 	return p, id
 }
 
+func (l *lab) planUndo(u UndoRequest) *Plan {
+	l.t.Helper()
+	p, err := l.PlanUndo(l.t.Context(), u)
+	must(l.t, err)
+	l.t.Cleanup(func() { must(l.t, p.Close()) })
+	return p
+}
+
 func (l *lab) undo(id string, force bool) *Plan {
 	l.t.Helper()
-	p, err := l.PlanUndo(l.t.Context(), UndoRequest{id, force})
-	must(l.t, err)
-	_, err = l.Run(l.t.Context(), p)
+	p := l.planUndo(UndoRequest{Run: id, Force: force})
+	_, err := l.Run(l.t.Context(), p)
 	must(l.t, err)
 	return p
 }

@@ -17,6 +17,8 @@ import (
 // A Directory is one domain, as the account that may write photos sees it. Errors are of type *photopush.Error, or the context's.
 type Directory interface {
 	Name() string
+	// Controller is the domain controller in use; empty before the first.
+	Controller() string
 	// People reads everybody in scope with further attributes as text.
 	People(ctx context.Context, attributes []string, yield func(photopush.User, map[string][]string) error) error
 	// PhotoStates reads attributes of the users whole; who is not in scope is left out.
@@ -85,6 +87,9 @@ const (
 	Denied    Status = "denied"    // the account may not write there
 	Unusable  Status = "unusable"  // no photo can be made of the file
 	Ambiguous Status = "ambiguous" // two files of one person, or two persons of one file
+	Gone      Status = "gone"      // the person has gone, or is out of scope by now
+	Lost      Status = "lost"      // of an undo: what was there before cannot be put back
+	Elsewhere Status = "elsewhere" // of an undo: in a domain that was not asked for
 	NoUser    Status = "no user"   // nobody in scope is meant
 	Ignored   Status = "ignored"   // no photo by its name, hidden, or a link
 	NoFile    Status = "no file"   // an enabled person without a file
@@ -97,13 +102,13 @@ const (
 
 // Statuses lists them in the order in which they are told.
 func Statuses() []Status {
-	return []Status{Write, Written, Same, HasPhoto, Changed, Refused, Unknown, NotTried, Denied, Unusable, Ambiguous, NoUser, Ignored, NoFile}
+	return []Status{Write, Written, Same, HasPhoto, Changed, Refused, Unknown, NotTried, Denied, Gone, Lost, Unusable, Ambiguous, NoUser, Elsewhere, Ignored, NoFile}
 }
 
 // NeedsPerson tells whether somebody has to look at it: a photo that was meant for somebody did not get there.
 func (s Status) NeedsPerson() bool {
 	switch s {
-	case Changed, Refused, Unknown, NotTried, Denied, Unusable, Ambiguous:
+	case Changed, Refused, Unknown, NotTried, Denied, Gone, Lost, Unusable, Ambiguous:
 		return true
 	}
 	return false
@@ -137,19 +142,15 @@ type Plan struct {
 	Source string
 	Undoes string // run; empty for an import
 	Rows   []Row
-	Files  int // that were looked at
-	People int // in scope
+	Notes  []string // what is to be known of the rows; a sentence each
+	Files  int      // that were looked at
+	People int      // in scope
 
-	source *source // nil for an undo
+	close func() error // ends what is held open of the source, or of the run's file
 }
 
-// Close ends what the plan holds open of its source.
-func (p *Plan) Close() error {
-	if p.source == nil {
-		return nil
-	}
-	return p.source.close()
-}
+// Close ends what the plan holds open.
+func (p *Plan) Close() error { return p.close() }
 
 // Count is how many rows have the status.
 func (p *Plan) Count(s Status) int {

@@ -54,7 +54,7 @@ func (im *Importer) Plan(ctx context.Context, r Request) (_ *Plan, err error) {
 		return nil, err
 	}
 	p := &planner{Importer: im, request: r, source: s}
-	plan := &Plan{Source: r.Source, Files: len(s.files) + len(s.ignored), People: len(people), Rows: append(s.ignored, s.match(people, pattern)...), source: s}
+	plan := &Plan{Source: r.Source, Files: len(s.files) + len(s.ignored), People: len(people), Rows: append(s.ignored, s.match(people, pattern)...), close: s.close}
 	if err := p.readPhotos(ctx, people); err != nil {
 		return nil, err
 	}
@@ -115,8 +115,10 @@ func (p *planner) readPhotos(ctx context.Context, people []person) error {
 		}
 	}
 	done := 0
+	met := map[photopush.GUID]bool{}
 	for _, d := range p.Domains {
 		err := d.PhotoStates(ctx, byDomain[d], p.Config.Attributes, func(s photopush.PhotoState) error {
+			met[s.User.GUID] = true
 			done++
 			p.observe(ReadingPhotos, done, len(of))
 			for _, a := range p.Config.Attributes {
@@ -126,6 +128,11 @@ func (p *planner) readPhotos(ctx context.Context, people []person) error {
 		})
 		if err != nil {
 			return fmt.Errorf("domain %s: %w", d.Name(), err)
+		}
+		for _, id := range byDomain[d] {
+			if !met[id] {
+				p.rows = append(p.rows, Row{Status: Gone, User: of[id].User, File: shown(p.source.files[of[id].files[0]].name), Detail: gone})
+			}
 		}
 	}
 	return nil
@@ -179,7 +186,7 @@ func (p *planner) fit(ctx context.Context) error {
 	p.total = len(p.rows)
 	for i := range p.rows {
 		r := &p.rows[i]
-		if r.Status == HasPhoto {
+		if r.Status == HasPhoto || r.Status == Gone {
 			p.total--
 			continue
 		}

@@ -3,6 +3,8 @@ package photoimport
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"sync"
 	"time"
 
@@ -26,7 +28,7 @@ func (im *Importer) Run(ctx context.Context, p *Plan) (id string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	if err := im.tidy(ctx); err != nil {
+	if err := im.tidy(ctx, p.Undoes); err != nil {
 		return "", err
 	}
 	r, err := im.begin(ctx, p)
@@ -34,39 +36,93 @@ func (im *Importer) Run(ctx context.Context, p *Plan) (id string, err error) {
 		return "", err
 	}
 	err = r.all(ctx, p)
-	return r.id, errors.Join(err, r.end(context.WithoutCancel(ctx), p))
+	if err = errors.Join(err, r.end(context.WithoutCancel(ctx), p)); err == nil && !p.NeedsPerson() {
+		err = im.prune("")
+	}
+	return r.id, err
 }
 
-// tidy stores what runs did that were killed, as their files tell, and removes the files that were kept for long enough. The lock is held.
-func (im *Importer) tidy(ctx context.Context) error {
-	runs, err := im.Store.Imports(ctx)
+// tidy stores what runs did that were killed, as their files tell, and removes the files that were kept for long enough, but not that of a run that is to be undone
+// now; empty for none. The lock is held.
+func (im *Importer) tidy(ctx context.Context, undone string) error {
+	killed, err := im.notEnded(ctx)
 	if err != nil {
 		return err
 	}
-	for _, r := range runs {
-		if !r.Ended.IsZero() {
-			continue
-		}
-		if past, err := readPast(im.Folder, r.ID); err == nil {
-			err = im.Store.PutImportChanges(ctx, past.stored())
-			if err != nil {
-				return err
-			}
-		} else {
-			im.Log.Warn("what a run did that was killed cannot be told", "run", r.ID, "err", err)
-		}
-		if err := im.Store.EndImport(ctx, r.ID); err != nil {
+	for _, id := range killed {
+		if err := im.endKilled(ctx, id); err != nil {
 			return err
 		}
 	}
-	if err := prune(im.Folder, im.Now().Add(-im.Config.KeepUndo)); err != nil {
-		return folderError(im.Folder, err)
-	}
-	return nil
+	return im.prune(undone)
 }
 
-// tidyUnlessRunning is tidy, and nothing while another process is importing.
-func (im *Importer) tidyUnlessRunning(ctx context.Context) error {
+// notEnded are the runs without an end: one that is going on, and those that were killed.
+func (im *Importer) notEnded(ctx context.Context) (ids []string, err error) {
+	runs, err := im.Store.Imports(ctx)
+	for _, r := range runs {
+		if r.Ended.IsZero() {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids, err
+}
+
+// endKilled ends a run that was killed. One whose file cannot be read now stays as it is: it may be readable later.
+func (im *Importer) endKilled(ctx context.Context, id string) error {
+	p, err := readPast(im.Folder, id)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		im.Log.Warn("what a run did that was killed cannot be told: its file is gone", "run", id)
+		return im.Store.EndImport(ctx, id)
+	case err != nil:
+		im.Log.Warn("what a run did that was killed cannot be told now", "run", id, "err", err)
+		return nil
+	}
+	im.warnOfDamage(p)
+	if err := errors.Join(im.Store.PutImportChanges(ctx, p.stored()), p.close()); err != nil {
+		return err
+	}
+	return im.Store.EndImport(ctx, id)
+}
+
+func (im *Importer) warnOfDamage(p *past) {
+	if len(p.damaged) > 0 {
+		im.Log.Warn("records of a run's file are damaged", "file", p.file.Name(), "records", p.damaged)
+	}
+}
+
+// expired are the files of runs that were kept for long enough.
+func (im *Importer) expired() ([]string, error) {
+	files, err := expired(im.Folder, im.Now().Add(-im.Config.KeepUndo))
+	if err != nil {
+		err = folderError(im.Folder, err)
+	}
+	return files, err
+}
+
+// prune removes the files of runs that were kept for long enough, but not that of one run; empty for none. The lock is held.
+func (im *Importer) prune(but string) error {
+	files, err := im.expired()
+	for _, f := range files {
+		if f != journalPath(im.Folder, but) {
+			err = errors.Join(err, os.Remove(f))
+		}
+	}
+	return err
+}
+
+// Tidy stores what runs did that were killed, and removes what has been kept for Config.KeepUndo: photos of people are not to be kept for longer, whether anybody
+// imports again or not. It does nothing while another process is importing, and keeps nobody from importing where there is nothing to do.
+func (im *Importer) Tidy(ctx context.Context) error {
+	killed, err := im.notEnded(ctx)
+	if err != nil {
+		return err
+	}
+	files, err := im.expired()
+	if err != nil || len(killed)+len(files) == 0 {
+		return err
+	}
 	release, err := im.Store.LockImports()
 	if photopush.ReasonOf(err) == photopush.Conflict {
 		return nil
@@ -74,7 +130,7 @@ func (im *Importer) tidyUnlessRunning(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(im.tidy(ctx), release())
+	return errors.Join(im.tidy(ctx, ""), release())
 }
 
 // folderError is the error when the folder of the runs' files cannot be used: nothing is changed then.
@@ -151,18 +207,24 @@ func (r *run) halt(err error) {
 	}
 }
 
-// end stores what is left to be stored, and that the run is over.
+// end stores what is left to be stored, and that the run is over. What cannot be stored is told by the run's file: the next import or look at the runs stores it.
 func (r *run) end(ctx context.Context, p *Plan) error {
 	p.sort()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return errors.Join(r.journal.close(), r.flush(ctx), r.Store.EndImport(ctx, r.id))
+	err := r.journal.close()
+	if stored := r.flush(ctx); stored != nil {
+		return errors.Join(err, stored)
+	}
+	return errors.Join(err, r.Store.EndImport(ctx, r.id))
 }
 
-// flush stores outcomes; r.mu is held.
+// flush stores outcomes, and keeps them when that fails; r.mu is held.
 func (r *run) flush(ctx context.Context) error {
 	err := r.Store.PutImportChanges(ctx, r.results)
-	r.results = nil
+	if err == nil {
+		r.results = nil
+	}
 	return err
 }
 
@@ -195,8 +257,11 @@ func isFatal(err error) bool {
 	if _, ok := errors.AsType[*photopush.SecretError](err); ok {
 		return true
 	}
-	return errors.Is(err, photopush.ErrNoDirectory) || photopush.ReasonOf(err) == photopush.Auth
+	return errors.Is(err, photopush.ErrNoDirectory) || photopush.HasReason(err, photopush.Auth)
 }
+
+// gone says why there is nobody to write to.
+const gone = "the user is gone, or out of scope by now"
 
 // look reads what is there now, and what is to be there; nil where that is there already. The photo may have changed since the plan was made, and so may the file.
 func (r *run) look(ctx context.Context, row *Row) (*photopush.PhotoSwap, error) {
@@ -219,7 +284,7 @@ func (r *run) look(ctx context.Context, row *Row) (*photopush.PhotoSwap, error) 
 	case err != nil:
 		return nil, err
 	case found == nil:
-		return nil, fail(photopush.OutOfScope, "the user is gone, or out of scope by now")
+		return nil, fail(photopush.OutOfScope, gone)
 	}
 	row.User = found.User
 	old := found.Values[row.Attribute]
@@ -235,7 +300,7 @@ func (r *run) look(ctx context.Context, row *Row) (*photopush.PhotoSwap, error) 
 // change records the change, makes it, and records what became of it. Without a record nothing is changed; untold is an error of recording alone.
 func (r *run) change(ctx context.Context, row *Row, swap *photopush.PhotoSwap) (status Status, err, untold error) {
 	c := &changeRecord{Domain: row.dir.Name(), GUID: row.User.GUID, SID: row.User.SID, Account: row.User.AccountName, DN: row.User.DN,
-		Attribute: row.Attribute, Old: swap.Old, New: row.new}
+		Attribute: row.Attribute, Old: swap.Old, New: row.new, Controller: row.dir.Controller()}
 	if err := r.record(c); err != nil {
 		err = folderError(r.Folder, err)
 		return Refused, err, err
@@ -250,7 +315,7 @@ func (r *run) change(ctx context.Context, row *Row, swap *photopush.PhotoSwap) (
 		status, outcome = Refused, photopush.ImportRefused
 	}
 	at := r.Now().UTC()
-	if untold = r.journal.append(record{Outcome: &outcomeRecord{c.No, outcome, photopush.Detail(err), at}}); untold != nil {
+	if untold = r.journal.append(record{Outcome: &outcomeRecord{c.No, outcome, photopush.Detail(err), at, row.dir.Controller()}}); untold != nil {
 		untold = folderError(r.Folder, untold)
 	}
 	return status, err, errors.Join(untold, r.store(ctx, c.stored(r.id, row.old, row.new, outcome, photopush.Detail(err), at)))
@@ -283,7 +348,7 @@ func (r *run) store(ctx context.Context, c photopush.ImportChange) error {
 
 // Runs lists the runs, the newest first, and until when what each replaced is kept, where it is kept still. A run without an end is going on.
 func (im *Importer) Runs(ctx context.Context) ([]photopush.ImportRun, map[string]time.Time, error) {
-	if err := im.tidyUnlessRunning(ctx); err != nil {
+	if err := im.Tidy(ctx); err != nil {
 		return nil, nil, err
 	}
 	runs, err := im.Store.Imports(ctx)
@@ -292,8 +357,12 @@ func (im *Importer) Runs(ctx context.Context) ([]photopush.ImportRun, map[string
 	}
 	kept := map[string]time.Time{}
 	for _, r := range runs {
-		if past, err := readPast(im.Folder, r.ID); err == nil && len(past.changes) > 0 {
+		changed, err := hasChanged(im.Folder, r.ID)
+		if changed {
 			kept[r.ID] = r.Started.Add(im.Config.KeepUndo)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			im.Log.Warn("a run's file cannot be read", "run", r.ID, "err", err)
 		}
 	}
 	return runs, kept, nil

@@ -3,15 +3,12 @@ package photoimport
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -112,18 +109,97 @@ func TestUndoLeaves(t *testing.T) {
 	d.account("bob").gone = true
 	d.account("di").readOnly = true
 	p := l.undo(id, false)
-	want := []string{"written: cy thumbnailPhoto", "changed: ada thumbnailPhoto", "denied: di thumbnailPhoto", "no user: bob thumbnailPhoto"}
+	want := []string{"written: cy thumbnailPhoto", "changed: ada thumbnailPhoto", "denied: di thumbnailPhoto", "gone: bob thumbnailPhoto"}
 	if diff := cmp.Diff(want, told(p)); diff != "" || d.photo("ada", "thumbnailPhoto") != "hers" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	p = l.undo(id, true)
-	want = []string{"written: ada thumbnailPhoto", "same: cy thumbnailPhoto", "denied: di thumbnailPhoto", "no user: bob thumbnailPhoto"}
+	want = []string{"written: ada thumbnailPhoto", "same: cy thumbnailPhoto", "denied: di thumbnailPhoto", "gone: bob thumbnailPhoto"}
 	if diff := cmp.Diff(want, told(p)); diff != "" || d.photo("ada", "thumbnailPhoto") != "old ada" {
 		t.Errorf("forced: -want +got\n%s", diff)
 	}
-	l.Domains = nil
-	if _, err := l.PlanUndo(t.Context(), UndoRequest{Run: id}); err == nil || !strings.Contains(err.Error(), "domain corp.example, which is not configured") {
-		t.Errorf("without the domain: %v", err)
+	if !p.NeedsPerson() || p.Rows[3].Detail != "the user is gone, or out of scope by now" {
+		t.Errorf("who is gone is told as %+v", p.Rows[3])
+	}
+}
+
+// TestUndoOfDomains undoes in some domains: those that were not asked for are told, and one that is not configured any more needs a person, and keeps the others from nothing.
+func TestUndoOfDomains(t *testing.T) {
+	domains := []*domain{newDomain("a.example", "ada"), newDomain("b.example", "bob"), newDomain("c.example", "cy")}
+	l := newLab(t, domains...)
+	for i, name := range []string{"ada", "bob", "cy"} {
+		l.file(name+".jpg", picture(uint32(i+1)))
+	}
+	_, id := l.run(Request{})
+	all := l.Domains
+	l.Domains = all[:1]
+	p, err := l.PlanUndo(t.Context(), UndoRequest{Run: id, LeftOut: []string{"b.example"}})
+	must(t, err)
+	defer p.Close()
+	if diff := cmp.Diff([]string{"write: ada thumbnailPhoto", "lost: cy thumbnailPhoto", "elsewhere: bob thumbnailPhoto"}, told(p)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if a, b := p.Rows[1].Detail, p.Rows[2].Detail; a != "domain c.example is not configured: add it to domains[], and undo the run again" || b != "domain b.example" {
+		t.Errorf("told is %q and %q", a, b)
+	}
+	if _, err := l.Run(t.Context(), p); err != nil || domains[0].photo("ada", "thumbnailPhoto") != "" || domains[1].photo("bob", "thumbnailPhoto") == "" {
+		t.Errorf("%v, %q", err, told(p))
+	}
+	if !p.NeedsPerson() {
+		t.Error("nobody has to look at the domain that is not configured")
+	}
+	l.Domains = all[:2]
+	if p, err := l.PlanUndo(t.Context(), UndoRequest{Run: id, LeftOut: []string{"c.example"}}); err != nil || p.NeedsPerson() {
+		t.Errorf("domains that were not asked for need a person: %v", err)
+	} else {
+		must(t, p.Close())
+	}
+}
+
+// TestUndoElsewhere: where another controller is read than was written to, and the photos are not there, the preview says so.
+func TestUndoElsewhere(t *testing.T) {
+	d := newDomain("corp.example", "ada")
+	d.controller = "ldaps://dc1"
+	l := newLab(t, d)
+	l.file("ada.jpg", picture(1))
+	_, id := l.run(Request{})
+	imported := d.account("ada").values["thumbnailPhoto"]
+	d.controller = "ldaps://dc2"
+	if p := l.planUndo(UndoRequest{Run: id}); len(p.Notes) != 0 || p.Count(Write) != 1 {
+		t.Errorf("replicated: %q, %q", told(p), p.Notes)
+	}
+	d.account("ada").values["thumbnailPhoto"] = nil // as before
+	want := []string{"The run wrote at ldaps://dc1, and ldaps://dc2 was read now, where it may not have arrived yet: " +
+		"if it ended not long ago, undo it again when the controllers have replicated."}
+	p := l.planUndo(UndoRequest{Run: id})
+	if diff := cmp.Diff(want, p.Notes); diff != "" || p.Count(Same) != 1 {
+		t.Errorf("not replicated: %q, -want +got\n%s", told(p), diff)
+	}
+	var text, asJSON bytes.Buffer
+	must(t, p.Text(&text, false))
+	must(t, p.JSON(&asJSON, ""))
+	if !strings.HasPrefix(text.String(), want[0]+"\n") || !strings.Contains(asJSON.String(), "may not have arrived") {
+		t.Errorf("told is\n%s%s", &text, &asJSON)
+	}
+	d.controller = "ldaps://dc1"
+	if p := l.planUndo(UndoRequest{Run: id}); len(p.Notes) != 0 {
+		t.Errorf("at the same controller: %q", p.Notes)
+	}
+	d.account("ada").values["thumbnailPhoto"] = imported
+}
+
+// TestGoneBeforePreview: who is in scope when people are read, and not any more when photos are, is told.
+func TestGoneBeforePreview(t *testing.T) {
+	d := newDomain("corp.example", "ada", "bob")
+	l := newLab(t, d)
+	l.Config.Attributes = []string{"thumbnailPhoto", "jpegPhoto"}
+	l.file("ada.jpg", picture(1))
+	l.file("bob.jpg", picture(2))
+	d.account("bob").gone = true
+	p := l.plan(Request{})
+	want := []string{"write: ada ada.jpg thumbnailPhoto", "write: ada ada.jpg jpegPhoto", "gone: bob bob.jpg"}
+	if diff := cmp.Diff(want, told(p)); diff != "" || !p.NeedsPerson() {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 
@@ -178,6 +254,7 @@ func TestFaults(t *testing.T) {
 		{"lost, not carried out", &photopush.Error{Reason: photopush.Unknown, Err: offline}, false, Unknown, true, photopush.ImportUnknown},
 		{"lost, carried out", &photopush.Error{Reason: photopush.Unknown, Err: offline}, true, Unknown, true, photopush.ImportUnknown},
 		{"rejected", &photopush.Error{Reason: photopush.Auth, Err: errors.New("wrong password")}, false, Refused, true, photopush.ImportRefused},
+		{"lost, then rejected", &photopush.Error{Reason: photopush.Unknown, Err: fmt.Errorf("lost: %w", &photopush.Error{Reason: photopush.Auth})}, true, Unknown, true, photopush.ImportUnknown},
 		{"no secret", &photopush.SecretError{What: "password", Err: errors.New("gone")}, false, Refused, true, photopush.ImportRefused},
 	} {
 		t.Run(test.what, func(t *testing.T) {
@@ -281,81 +358,6 @@ func TestNoRecordNoChange(t *testing.T) {
 	}
 }
 
-// TestJournal: it is for us alone, says everything, and half a record at its end is none. Any other damage is told.
-func TestJournal(t *testing.T) {
-	d := newDomain("corp.example", "a", "b")
-	l := newLab(t, d)
-	d.account("a").values["thumbnailPhoto"] = values("\x00old\xff")
-	l.file("a.jpg", picture(1))
-	l.file("b.jpg", picture(2))
-	_, id := l.run(Request{})
-	path := journalPath(l.Folder, id)
-	for name, want := range map[string]os.FileMode{l.Folder: 0o700, path: 0o600} {
-		if fi, err := os.Stat(name); err != nil || fi.Mode().Perm() != want {
-			t.Errorf("%s has mode %v, %v", name, fi.Mode(), err)
-		}
-	}
-	whole, err := os.ReadFile(path)
-	must(t, err)
-	p, err := readPast(l.Folder, id)
-	must(t, err)
-	if len(p.changes) != 2 || p.run.By != "tester" || p.run.Source != l.folder {
-		t.Fatalf("it tells of %+v", p)
-	}
-	for _, c := range p.changes {
-		old, err := p.old(c)
-		if want := map[string]string{"a": "\x00old\xff", "b": ""}[c.Account]; err != nil || string(bytes.Join(old, nil)) != want || c.outcome != photopush.ImportWritten {
-			t.Errorf("of %s: %q, %v, %s", c.Account, old, err, c.outcome)
-		}
-	}
-	lines := bytes.SplitAfter(whole, []byte("\n"))
-	for n := range len(whole) { // cut anywhere: what is told is a beginning of the whole
-		must(t, os.WriteFile(path, whole[:n], 0o600))
-		got, err := readPast(l.Folder, id)
-		if err != nil || len(got.changes) > 2 {
-			t.Fatalf("cut after %d bytes: %+v, %v", n, got, err)
-		}
-	}
-	for i := range lines[:len(lines)-1] {
-		damaged := slices.Clone(lines)
-		damaged[i] = bytes.Replace(damaged[i], []byte("thumbnail"), []byte("thumbnaiI"), 1)
-		damaged[i] = bytes.Replace(damaged[i], []byte("written"), []byte("refused"), 1)
-		damaged[i] = bytes.Replace(damaged[i], []byte("tester"), []byte("texter"), 1)
-		must(t, os.WriteFile(path, bytes.Join(damaged, nil), 0o600))
-		if _, err := readPast(l.Folder, id); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("record %d: it is damaged", i+1)) {
-			t.Errorf("line %d: %v", i+1, err)
-		}
-	}
-	must(t, os.WriteFile(path, nil, 0o600))
-	if p, err := readPast(l.Folder, id); err != nil || len(p.changes) != 0 {
-		t.Errorf("killed at once: %+v, %v", p, err)
-	}
-	other := journalPath(l.Folder, "20260714-101502-000000")
-	must(t, os.WriteFile(other, whole, 0o600))
-	if _, err := readPast(l.Folder, "20260714-101502-000000"); err == nil || !strings.Contains(err.Error(), "is the file of run "+id) {
-		t.Errorf("another run's file: %v", err)
-	}
-	for _, bad := range []string{"", "x", "../" + id, id + "/", "20260714-101502-zzzzzz"} {
-		if _, err := l.PlanUndo(t.Context(), UndoRequest{Run: bad}); err == nil || !strings.Contains(err.Error(), "is no run") {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-}
-
-func FuzzJournal(f *testing.F) {
-	for _, r := range []record{{Run: &runRecord{ID: "20260714-101502-000000"}}, {Change: &changeRecord{No: 1, Old: values("a")}}, {Outcome: &outcomeRecord{No: 1}}} {
-		text, err := json.Marshal(r)
-		must(f, err)
-		f.Add([]byte(checksum(text) + " " + string(text) + "\n"))
-	}
-	f.Fuzz(func(t *testing.T, line []byte) {
-		p := &past{}
-		if p.take(line, 0) == nil && len(p.changes) == 1 && p.changes[0].No != 1 {
-			t.Errorf("change %d came first", p.changes[0].No)
-		}
-	})
-}
-
 // TestKilled begins where a killed run left its file: it is told, and undone.
 func TestKilled(t *testing.T) {
 	d := newDomain("corp.example", "a", "b", "c")
@@ -388,29 +390,6 @@ func TestKilled(t *testing.T) {
 		if got := d.photo(a.AccountName, "thumbnailPhoto"); got != "old "+a.AccountName {
 			t.Errorf("%s has %.10q", a.AccountName, got)
 		}
-	}
-}
-
-// TestPrune: files are kept for as long as is configured.
-func TestPrune(t *testing.T) {
-	d := newDomain("corp.example", "a")
-	l := newLab(t, d)
-	l.file("a.jpg", picture(1))
-	_, first := l.run(Request{})
-	must(t, os.WriteFile(filepath.Join(l.Folder, "notes.journal"), nil, 0o600)) // somebody else's
-	l.now = l.now.Add(l.Config.KeepUndo + time.Hour)
-	l.file("a.jpg", picture(2))
-	_, second := l.run(Request{})
-	runs, kept, err := l.Runs(t.Context())
-	must(t, err)
-	if _, ok := kept[second]; len(runs) != 2 || len(kept) != 1 || !ok {
-		t.Errorf("%d runs, kept are %v", len(runs), kept)
-	}
-	if _, err := l.PlanUndo(t.Context(), UndoRequest{Run: first}); err == nil || !strings.Contains(err.Error(), "what it replaced is not kept any more") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := os.Stat(filepath.Join(l.Folder, "notes.journal")); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -27,6 +27,9 @@ var titles = map[Status]string{
 	Unknown:   "%s written or not, which nobody could be asked",
 	NotTried:  "%s not tried",
 	Denied:    "%s that the account may not write",
+	Gone:      "%s of people who have gone, or are out of scope by now",
+	Lost:      "%s that cannot be put back",
+	Elsewhere: "%s of other domains, left out",
 	Unusable:  "%s that no photo can be made of",
 	Ambiguous: "%s that fit more than one",
 	NoUser:    "%s that nobody in scope is meant by",
@@ -52,8 +55,13 @@ func (s Status) noun(n int) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// Text writes a section for each status, with its rows; of many the first ones, unless all is set.
+// Text writes the notes, and a section for each status, with its rows; of many the first ones, unless all is set.
 func (p *Plan) Text(w io.Writer, all bool) error {
+	for _, note := range p.Notes {
+		if _, err := fmt.Fprintln(w, note); err != nil {
+			return err
+		}
+	}
 	for _, s := range Statuses() {
 		n := p.Count(s)
 		if n == 0 {
@@ -162,7 +170,7 @@ func (r *Row) json() jsonRow {
 		r.Source.Width, r.Source.Height, r.SourceBytes, r.Width, r.Height, r.Bytes, r.Quality, r.Was, r.Detail}
 }
 
-// JSON writes one object: what the plan is of, the run that has carried it out or an empty text, the number of rows of each status, and the rows.
+// JSON writes one object: what the plan is of, the run that has carried it out or an empty text, what is to be known of the rows, the number of rows of each status, and the rows.
 func (p *Plan) JSON(w io.Writer, run string) error {
 	counts := map[Status]int{}
 	rows := make([]jsonRow, len(p.Rows))
@@ -178,9 +186,10 @@ func (p *Plan) JSON(w io.Writer, run string) error {
 		Run    string         `json:"run"`
 		Files  int            `json:"files"`
 		People int            `json:"people"`
+		Notes  []string       `json:"notes,omitempty"`
 		Counts map[Status]int `json:"counts"`
 		Rows   []jsonRow      `json:"rows"`
-	}{p.Source, p.Undoes, run, p.Files, p.People, counts, rows})
+	}{p.Source, p.Undoes, run, p.Files, p.People, p.Notes, counts, rows})
 }
 
 // CSV writes the rows with a header (RFC 4180), as UTF-8 with a byte order mark, without which Excel takes it for something else.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/photopush/photopush"
@@ -56,11 +55,11 @@ func exitCode(ctx context.Context, err error) int {
 		return e.code
 	}
 	switch {
-	case anyReason(err, photopush.Auth):
+	case photopush.HasReason(err, photopush.Auth):
 		return exitCredential
 	case unusableSecret(err):
 		return exitUsage
-	case anyReason(err, photopush.KDC), errors.Is(err, photopush.ErrNoDirectory):
+	case photopush.HasReason(err, photopush.KDC), errors.Is(err, photopush.ErrNoDirectory):
 		return exitDirectory
 	case errors.Is(err, photopush.ErrUnknownUser), errors.Is(err, photopush.ErrUnknownWorkstation), errors.Is(err, directory.ErrAmbiguous):
 		return exitNotFound
@@ -80,18 +79,6 @@ func unusableSecret(err error) bool {
 func tooManyRemovals(err error) bool {
 	_, ok := errors.AsType[*jobs.RemovalsError](err)
 	return ok
-}
-
-// anyReason tells whether one of the errors that err is joined of has the reason.
-func anyReason(err error, reason photopush.Reason) bool {
-	switch e := err.(type) {
-	case *photopush.Error:
-		return e.Reason == reason
-	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return anyReason(err, reason) })
-	}
-	next := errors.Unwrap(err)
-	return next != nil && anyReason(next, reason)
 }
 
 // tell prints err, a line for each fault in it, and returns its exit code.

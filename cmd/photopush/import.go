@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/photopush/photopush/photoimport"
+	"github.com/photopush/photopush/store"
 )
 
 type importCommand struct {
@@ -37,8 +39,8 @@ type importCommand struct {
 
 // Help is what --help says besides the flags.
 func (*importCommand) Help() string {
-	return `Finds out whose photo each file is, shows what would be written where, and asks before it writes anything. Without a terminal it only shows; --yes
-writes without asking.
+	return `Finds out whose photo each file is, shows what would be written where, and asks before it writes anything. Without a terminal, and with --format csv or
+json, it only shows; --yes writes without asking.
 
 A folder is read with the folders in it; hidden files and links are passed over. A file is somebody's when its name is what import.match makes of
 his attributes, in capitals or not. A CSV file needs a header with a column of people (user, sAMAccountName, userPrincipalName, employeeID,
@@ -53,7 +55,7 @@ What was there before is kept for import.keep_undo, and --undo RUN puts it back 
 order. The account is that of domains[].writer; docs/least-privilege.md gives it no more rights than it needs.
 
 Exit codes: 0 done, shown, or not wanted; 2 command line or configuration, or a source or run that cannot be used; 4 something that was meant for somebody was
-not written, each told with why; 5 a credential was rejected; 6 no domain controller answers; 130 interrupted.`
+not written, each told with why, or another import is running, so that this one is to be tried later; 5 a credential was rejected; 6 no domain controller answers; 130 interrupted.`
 }
 
 // Validate refuses what does not go together.
@@ -126,15 +128,25 @@ func (c *importCommand) config(cfg photoimport.Config) (photoimport.Config, erro
 // plan is that of an import or an undo.
 func (c *importCommand) plan(ctx context.Context, im *photoimport.Importer, p *parts) (*photoimport.Plan, error) {
 	if c.Undo != "" {
-		return im.PlanUndo(ctx, photoimport.UndoRequest{Run: c.Undo, Force: c.Force})
+		u := photoimport.UndoRequest{Run: c.Undo, Force: c.Force}
+		for i := range p.config.Domains {
+			name := p.config.Domains[i].Name
+			if !slices.ContainsFunc(im.Domains, func(d photoimport.Directory) bool { return d.Name() == name }) {
+				u.LeftOut = append(u.LeftOut, name)
+			}
+		}
+		return im.PlanUndo(ctx, u)
 	}
 	return im.Plan(ctx, photoimport.Request{
 		Source: c.Source, Columns: photoimport.Columns{User: c.UserColumn, File: c.FileColumn}, Crop: p.config.Photo.Crop, SkipExisting: c.SkipExisting,
 	})
 }
 
-// explain gives faults of the source, and of the run that is to be undone, their exit code.
+// explain gives faults of the source, and of the run that is to be undone, their exit code, and that somebody else is importing.
 func (c *importCommand) explain(err error) error {
+	if errors.Is(err, store.ErrImporting) {
+		return withExit(exitPerson, err)
+	}
 	if _, ok := errors.AsType[*photoimport.SourceError](err); ok {
 		return withExit(exitUsage, err)
 	}
@@ -164,7 +176,7 @@ func (c *importCommand) carryOut(ctx context.Context, a *app, im *photoimport.Im
 	}
 	id, err := im.Run(ctx, plan)
 	if id == "" && err != nil {
-		return err
+		return c.explain(err)
 	}
 	if c.Format == "text" && id != "" {
 		err = errors.Join(err, tellRun(a.Stdout, im, plan, id))
@@ -206,10 +218,10 @@ func tellRun(w io.Writer, im *photoimport.Importer, plan *photoimport.Plan, id s
 	return err
 }
 
-// ask asks the person at the terminal; without one nothing is agreed to.
+// ask asks the person at the terminal. Without one nothing is agreed to, nor where nobody has read anything yet: CSV and JSON are for programs, and come at the end.
 func (c *importCommand) ask(ctx context.Context, a *app, n int) (bool, error) {
 	in, ok := a.Stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+	if !ok || c.Format != "text" || !term.IsTerminal(int(in.Fd())) {
 		fmt.Fprintf(a.Stderr, "photopush: import: nothing was written: %s would be; --yes writes without asking\n", count(n, "photo"))
 		return false, nil
 	}

@@ -118,7 +118,7 @@ func (c *personCommand) result(r jobs.PushResult, order photopush.Order) personR
 func personCode(failed []error) int {
 	err := errors.Join(failed...)
 	switch {
-	case anyReason(err, photopush.Auth):
+	case photopush.HasReason(err, photopush.Auth):
 		return exitCredential
 	case slices.ContainsFunc(failed, unusableSecret):
 		return exitUsage

@@ -78,7 +78,7 @@ func (c *variantsCommand) explain(err error) error {
 	switch {
 	case errors.Is(err, photopush.ErrUnknownUser):
 		return fmt.Errorf("%w, and there is no such file", named)
-	case anyReason(err, photopush.BadPhoto), anyReason(err, photopush.NoPhoto):
+	case photopush.HasReason(err, photopush.BadPhoto), photopush.HasReason(err, photopush.NoPhoto):
 		return withExit(exitPerson, named)
 	}
 	return named

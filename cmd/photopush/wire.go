@@ -66,6 +66,7 @@ func (a *app) open(ctx context.Context) (_ *parts, err error) {
 		Recipes:  recipes.Name() + " " + c.Pictures.Name(),
 		Sessions: logon.FromInventory, Log: a.Log, Now: time.Now,
 	}
+	p.jobs.Tidy = p.importer(a, c.Import, &progress{}).Tidy
 	for i := range c.Domains {
 		d, err := p.domain(a, &c.Domains[i])
 		if err != nil {
