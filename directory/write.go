@@ -13,7 +13,7 @@ import (
 	"github.com/photopush/photopush"
 )
 
-// effectiveAttribute lists what whoever asks may write of an object (MS-ADTS 3.1.1.4.5.16).
+// effectiveAttribute lists what whoever asks may write of an object (MS-ADTS 3.1.1.4.5.7).
 const effectiveAttribute = "allowedAttributesEffective"
 
 // maxTexts is how many values of a text attribute People looks at.
@@ -69,8 +69,9 @@ var busyPauses = []time.Duration{200 * time.Millisecond, time.Second}
 // while a request is on its way leaves open whether it was carried out: the attribute is read again, at the next controller if need be, before anything is repeated.
 //
 // The error has the reason conflict when the attribute has neither the old values nor the new ones, denied when the account may not write it, out_of_scope when
-// the user is not in scope any more, bad_photo when the directory does not take the values, and unknown when a request was sent and no controller is left to
-// ask what became of it.
+// the user is not in scope any more, bad_photo when the directory does not take the values, quota when old and new ones are too large for one request, and
+// unknown when a request was sent that may have been carried out, and the new values are not there: nobody could be asked, or there are others by now. With
+// any other reason nothing was changed.
 func (d *Directory) SwapPhoto(ctx context.Context, s photopush.PhotoSwap) error {
 	select {
 	case d.writes <- struct{}{}:
@@ -80,11 +81,14 @@ func (d *Directory) SwapPhoto(ctx context.Context, s photopush.PhotoSwap) error 
 	}
 	w := &swap{PhotoSwap: s, d: d}
 	err := d.use(ctx, func(c *conn) error { return w.run(ctx, c) })
-	if w.open && err != nil {
-		return &photopush.Error{Reason: photopush.Unknown, Op: "write " + s.Attribute + " of", On: s.User.DN,
-			Err: fmt.Errorf("the connection was lost after the request had been sent, and nobody could be asked what became of it: %w", err)}
+	if err == nil || !w.loose {
+		return err
 	}
-	return err
+	what := "a request was sent, which was or may have been carried out; then"
+	if w.open {
+		what = "the connection was lost after the request had been sent, and nobody could be asked what became of it"
+	}
+	return &photopush.Error{Reason: photopush.Unknown, Op: "write " + s.Attribute + " of", On: s.User.DN, Err: fmt.Errorf("%s: %w", what, err)}
 }
 
 // A swap is a PhotoSwap under way.
@@ -94,7 +98,8 @@ type swap struct {
 	dn     string // where the user is now
 	sent   int    // requests
 	pauses int    // that were made because a controller was busy
-	open   bool   // a request was sent, and what became of it was not read yet
+	loose  bool   // a request was sent of which it is not known that it was refused
+	open   bool   // the last request is such a one, and what became of it was not read yet
 }
 
 // maxRequests bounds the requests of one swap: a controller that says done, and has the old values afterwards, is not asked for ever.
@@ -116,10 +121,27 @@ func (w *swap) run(ctx context.Context, c *conn) error {
 		case w.sent == maxRequests:
 			return w.fail(photopush.Unsupported, fmt.Errorf("after %d requests it is as it was before", w.sent))
 		}
+		if err := w.fits(); err != nil {
+			return err
+		}
 		if err := w.modify(ctx, c); err != nil {
 			return err
 		}
 	}
+}
+
+// maxRequest is the most that a request may carry, in bytes. Windows takes 10 MiB and ends the connection of a larger one (MS-ADTS 3.1.1.3.4.6, MaxReceiveBuffer),
+// Samba 16 MB.
+const maxRequest = 9 << 20
+
+// fits refuses what no controller would take.
+func (w *swap) fits() error {
+	n := total(w.Old) + total(w.New)
+	if n <= maxRequest {
+		return nil
+	}
+	return w.fail(photopush.Quota, fmt.Errorf("what is there and what is to be there have %d bytes together, and a controller takes at most %d in one request: "+
+		"let an administrator clear the attribute (Set-ADUser -Clear %s), and import again", n, maxRequest, w.Attribute))
 }
 
 func (w *swap) fail(reason photopush.Reason, err error) error {
@@ -196,7 +218,8 @@ func (w *swap) modify(ctx context.Context, c *conn) error {
 		request.Add(w.Attribute, texts(w.New))
 	}
 	w.sent++
-	c.clean, w.open = false, true
+	before := w.loose
+	c.clean, w.open, w.loose = false, true, true
 	watch := c.watch(ctx)
 	err = c.ldap.Modify(request)
 	ended := watch.end(nil)
@@ -210,7 +233,7 @@ func (w *swap) modify(ctx context.Context, c *conn) error {
 	case code < 0:
 		return searchError(err, "write "+w.Attribute+" of", w.dn+" at "+c.controller.url)
 	}
-	c.clean, w.open = true, false // the controller says that it was not carried out
+	c.clean, w.open, w.loose = true, false, before // the controller says that it was not carried out
 	if isBusy(code) && w.pauses < len(busyPauses) {
 		return w.pause(ctx)
 	}
@@ -287,7 +310,7 @@ func (w *swap) explain(code int) (photopush.Reason, string) {
 	case ldap.LDAPResultNoSuchObject:
 		return photopush.OutOfScope, "the user is gone"
 	case ldap.LDAPResultAdminLimitExceeded:
-		return photopush.Quota, "the value is larger than the controller takes in one request"
+		return photopush.Quota, "the change is larger than the controller takes in one request: let an administrator clear the attribute, and import again"
 	case ldap.LDAPResultUnwillingToPerform:
 		return photopush.Denied, "the controller refuses the change, as it does for objects that it keeps itself"
 	}
@@ -310,9 +333,12 @@ func sizes(values [][]byte) string {
 	if len(values) == 1 {
 		return fmt.Sprintf("a value of %d bytes", len(values[0]))
 	}
-	total := 0
+	return fmt.Sprintf("%d values of %d bytes together", len(values), total(values))
+}
+
+func total(values [][]byte) (n int) {
 	for _, v := range values {
-		total += len(v)
+		n += len(v)
 	}
-	return fmt.Sprintf("%d values of %d bytes together", len(values), total)
+	return n
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -127,7 +128,7 @@ func TestSwapRefused(t *testing.T) {
 		text   string
 	}{
 		10: {photopush.Unsupported, "the controller is read-only, and refers to another one: name one that takes changes"},
-		11: {photopush.Quota, "the value is larger than the controller takes in one request"},
+		11: {photopush.Quota, "the change is larger than the controller takes in one request"},
 		16: {photopush.Unsupported, "the directory has no attribute thumbnailPhoto for users"},
 		19: {photopush.BadPhoto, "the directory does not take a value of 3 bytes: thumbnailPhoto holds one value of at most 102400 bytes"},
 		20: {photopush.BadPhoto, "thumbnailPhoto holds one value of at most 102400 bytes"},
@@ -239,6 +240,48 @@ func TestSwapRace(t *testing.T) {
 	if got := has(t, dir, ada, "thumbnailPhoto"); got != "hers" {
 		t.Errorf("the photo is %q", got)
 	}
+}
+
+// TestSwapLostThenChanged changes the photo after a request whose answer is lost, or after one that was carried out: nobody may say that nothing was changed.
+func TestSwapLostThenChanged(t *testing.T) {
+	for name, loss := range map[string]simad.Loss{"answer lost": simad.LoseAnswer, "request lost": simad.LoseWrite, "answered": simad.NoLoss} {
+		t.Run(name, func(t *testing.T) {
+			c, ada := newWriter(t, 2)
+			c.dcs[0].SetFaults(simad.Faults{LoseWrite: simad.WriteLoss{N: 1, Loss: loss}})
+			var once sync.Once
+			for _, dc := range c.dcs {
+				dc.OnSearch(func(int) {
+					if c.dcs[0].Counts().Writes > 0 { // the read after the request
+						once.Do(func() { must(t, c.Set("CN=ada,"+staff, "thumbnailPhoto", []byte("hers"))) })
+					}
+				})
+			}
+			dir := open(t, c.config(), Options{})
+			err := dir.SwapPhoto(t.Context(), swapOf(ada, vals("old"), vals("new")))
+			if photopush.ReasonOf(err) != photopush.Unknown || errors.Is(err, photopush.ErrNoDirectory) {
+				t.Errorf("got %v", err)
+			}
+			if got := has(t, dir, ada, "thumbnailPhoto"); got != "hers" {
+				t.Errorf("the photo is %q", got)
+			}
+		})
+	}
+}
+
+// TestSwapTooLarge: what no controller takes in one request is not sent.
+func TestSwapTooLarge(t *testing.T) {
+	c, ada := newWriter(t, 1)
+	large := vals(strings.Repeat("a", maxRequest/2), strings.Repeat("b", maxRequest/2))
+	must(t, c.Set("CN=ada,"+staff, "jpegPhoto", large...))
+	dir := open(t, c.config(), Options{})
+	err := dir.SwapPhoto(t.Context(), photopush.PhotoSwap{User: ada, Attribute: "jpegPhoto", Old: large, New: vals("c")})
+	if photopush.ReasonOf(err) != photopush.Quota || !strings.Contains(err.Error(), "let an administrator clear the attribute (Set-ADUser -Clear jpegPhoto), and import again") {
+		t.Errorf("got %v", err)
+	}
+	if n := c.dcs[0].Counts().Writes; n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+	must(t, dir.SwapPhoto(t.Context(), photopush.PhotoSwap{User: ada, Attribute: "jpegPhoto", Old: large, New: nil}))
 }
 
 func TestPhotoStates(t *testing.T) {

@@ -60,7 +60,7 @@ func (d *Domain) allowed(who string, o *object, attribute string) bool {
 	})
 }
 
-// effective is allowedAttributesEffective (MS-ADTS 3.1.1.4.5.16): what whoever asks may write.
+// effective is allowedAttributesEffective (MS-ADTS 3.1.1.4.5.7): what whoever asks may write.
 func (d *Domain) effective(who string, o *object) attribute {
 	a := attribute{name: "allowedAttributesEffective"}
 	for name, t := range schema {
