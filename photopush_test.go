@@ -111,6 +111,25 @@ func TestReasonOf(t *testing.T) {
 	}
 }
 
+func TestHasReason(t *testing.T) {
+	auth := &photopush.Error{Reason: photopush.Auth}
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"none":             {nil, false},
+		"another":          {&photopush.Error{Reason: photopush.Offline, Err: errors.New("auth")}, false},
+		"itself":           {auth, true},
+		"within another":   {&photopush.Error{Reason: photopush.Unknown, Err: fmt.Errorf("lost: %w", auth)}, true},
+		"among several":    {fmt.Errorf("a: %w", errors.Join(errors.New("x"), &photopush.Error{Reason: photopush.Offline, Err: errors.Join(photopush.ErrNoDirectory, auth)})), true},
+		"none among these": {errors.Join(errors.New("x"), photopush.ErrNoDirectory), false},
+	} {
+		if got := photopush.HasReason(test.err, photopush.Auth); got != test.want {
+			t.Errorf("%s: %t, want %t", name, got, test.want)
+		}
+	}
+}
+
 func TestBytes(t *testing.T) {
 	for text, want := range map[string]photopush.Bytes{
 		"64 MiB": 64 << 20, "64MiB": 64 << 20, "100 KB": 100_000, "512 B": 512, "1 GiB": 1 << 30, "0 B": 0,

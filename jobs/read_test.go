@@ -39,6 +39,40 @@ func (d *domain) asks(what string, got, want tellings) {
 	}
 }
 
+// TestRejectedFurtherIn: a rejection stops the account also where it is the cause of something that was decided further out.
+func TestRejectedFurtherIn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCompany(t)
+		c.domain(corp).staff(1)
+		logon := c.Jobs.Domains[0].DirectoryLogon
+		rejected := &photopush.Error{Reason: photopush.Unknown, Op: "write", Err: fmt.Errorf("lost: %w", &photopush.Error{Reason: photopush.Auth, Err: errors.New("wrong password")})}
+		if err := c.As(t.Context(), logon, func() error { return rejected }); !errors.Is(err, rejected) {
+			t.Errorf("got %v", err)
+		}
+		err := c.As(t.Context(), logon, func() error { t.Error("it was tried again"); return nil })
+		if photopush.ReasonOf(err) != photopush.Auth {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestTidy: each pass removes what is not to be kept, and goes on where that fails, which is told.
+func TestTidy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCompany(t)
+		c.domain(corp).staff(1)
+		calls, failure := 0, errors.New("read-only file system")
+		c.Tidy = func(context.Context) error { calls++; return failure }
+		if _, err := c.pass(false); !errors.Is(err, failure) || calls != 1 || c.inStep() != 1 {
+			t.Errorf("%v, %d calls, %d in step", err, calls, c.inStep())
+		}
+		failure = nil
+		if c.mustPass(); calls != 2 {
+			t.Errorf("%d calls", calls)
+		}
+	})
+}
+
 // TestChangesOnly: a pass asks for what has changed, and for photos where they may have.
 func TestChangesOnly(t *testing.T) {
 	bubble(t, func(t *testing.T) {

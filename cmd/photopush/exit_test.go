@@ -36,6 +36,7 @@ func TestExitCodes(t *testing.T) {
 		"no password":           {context.Background(), fmt.Errorf("domain a: %w", unusable), 2, "photopush: domain a: cannot use the password in file p: it is empty; put it there, readable by the account that photopush runs as\n"},
 		"rejected, no password": {context.Background(), errors.Join(unusable, auth), 5, "photopush: " + unusable.Error() + "\nphotopush: bind dc1.corp.example: auth\n"},
 		"no domain controller":  {context.Background(), &photopush.Error{Reason: photopush.Offline, Op: "read", On: "corp.example", Err: photopush.ErrNoDirectory}, 6, "photopush: read corp.example: offline: no domain controller answers\n"},
+		"rejected, further in":  {context.Background(), &photopush.Error{Reason: photopush.Unknown, Op: "write", Err: fmt.Errorf("lost: %w", auth)}, 5, "photopush: write: unknown: lost: bind dc1.corp.example: auth\n"},
 		"no KDC":                {context.Background(), &photopush.Error{Reason: photopush.KDC, On: "corp.example"}, 6, "photopush: corp.example: kdc\n"},
 		"rejected, then no one": {context.Background(), errors.Join(auth, photopush.ErrNoDirectory), 5, "photopush: bind dc1.corp.example: auth\nphotopush: no domain controller answers\n"},
 		"no one, then rejected": {context.Background(), errors.Join(

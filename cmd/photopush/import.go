@@ -174,7 +174,9 @@ func (c *importCommand) carryOut(ctx context.Context, a *app, im *photoimport.Im
 	if !agreed {
 		return c.show(a, plan, "")
 	}
+	told := tellInterrupt(ctx, a.Stderr)
 	id, err := im.Run(ctx, plan)
+	told()
 	if id == "" && err != nil {
 		return c.explain(err)
 	}
@@ -185,6 +187,20 @@ func (c *importCommand) carryOut(ctx context.Context, a *app, im *photoimport.Im
 		return withExit(exitPerson, nil)
 	}
 	return err
+}
+
+// tellInterrupt says when ctx ends that what has begun is ended first, until the function that it returns is called.
+func tellInterrupt(ctx context.Context, w io.Writer) (stop func()) {
+	told := make(chan struct{})
+	forget := context.AfterFunc(ctx, func() {
+		defer close(told)
+		fmt.Fprintln(w, "photopush: import: interrupted: what has begun is ended first")
+	})
+	return func() {
+		if !forget() {
+			<-told
+		}
+	}
 }
 
 // show writes the rows as they are now, where they were not shown as text.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,7 +10,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -253,21 +256,64 @@ func TestImportInterrupted(t *testing.T) {
 		}
 	})
 	cmd := process(c.Company, "import", c.folder, "--yes", "--jobs", "1", "--format", "json")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	start(t, cmd)
 	<-reached
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && !strings.HasSuffix(lines.Text(), "interrupted: what has begun is ended first") {
+	}
 	close(sent)
-	if code := wait(t, cmd); code != exitInterrupted {
-		t.Errorf("exit code %d, want %d", code, exitInterrupted)
+	for lines.Scan() { // to its end, before Wait closes it
 	}
-	n := c.Controller.Counts().Changes
-	if n == 0 || n == imported {
-		t.Errorf("%d changes, want what had begun when the interrupt came", n)
+	if code := wait(t, cmd); code != exitInterrupted || lines.Err() != nil {
+		t.Errorf("exit code %d, want %d; %v", code, exitInterrupted, lines.Err())
 	}
-	if r := c.runs(t)[0]; r.Written != n || r.Unknown+r.Refused != 0 || r.Ended == nil {
+	if n := c.Controller.Counts().Changes; n != 1 {
+		t.Errorf("%d changes, want the one that had begun when the interrupt came", n)
+	}
+	if r := c.runs(t)[0]; r.Written != 1 || r.Unknown+r.Refused != 0 || r.Ended == nil {
 		t.Errorf("the run is told as %+v", r)
 	}
 	c.endsRight(t, undisturbedImport(t))
+}
+
+// TestImportWhileImporting: one at a time; a script that meets another one is to try later.
+func TestImportWhileImporting(t *testing.T) {
+	c := newImportCompany(t)
+	release, err := openStore(t, c.Company).LockImports()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := here(t, c.Company, "import", c.folder, "--yes")
+	if r.code != exitPerson || !strings.Contains(r.stderr, "another import is running with this database; wait until it has ended") || c.Controller.Counts().Changes != 0 {
+		t.Errorf("exit code %d, want %d: %s", r.code, exitPerson, r.stderr)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	must(t, c.Company, "import", c.folder, "--yes")
+}
+
+// TestSyncEndsUndo: photos that were replaced are kept for as long as is configured and no longer, whether or not anybody imports again.
+func TestSyncEndsUndo(t *testing.T) {
+	c := newImportCompany(t)
+	must(t, c.Company, "import", c.folder, "--yes")
+	kept, err := filepath.Glob(filepath.Join(filepath.Dir(c.ConfigFile), "imports", "*.journal"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("%v, %v", kept, err)
+	}
+	old := filepath.Join(filepath.Dir(kept[0]), "20200101-000000-abcdef.journal")
+	if err := os.WriteFile(old, []byte("somebody's photo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	here(t, c.Company, "sync") // whatever its workstations are like
+	if now, err := filepath.Glob(filepath.Join(filepath.Dir(kept[0]), "*.journal")); err != nil || !slices.Equal(now, kept) {
+		t.Errorf("left are %v, %v", now, err)
+	}
 }
