@@ -20,7 +20,7 @@ const (
 
 // Changes tells which users and computers, in scope or not, were added, changed, moved or deleted since a place that an earlier answer named; nil is
 // none. Others may be among them, such as groups. All is set, with why, where that is not certain. In either case Next is the place where
-// the next changes begin: a read that begins after the answer, over the same Directory, sees everything up to there. Errors are those of a read.
+// the next changes begin, to be kept once the caller has read what is told; which place is then to be kept, Settled says. Errors are those of a read.
 func (d *Directory) Changes(ctx context.Context, since []byte) (photopush.Changes, error) {
 	switch {
 	case d.cfg.Changes == methodFull:
@@ -28,11 +28,7 @@ func (d *Directory) Changes(ctx context.Context, since []byte) (photopush.Change
 	case d.watched.blind != "":
 		return photopush.Changes{All: true, Why: d.watched.blind}, ctx.Err()
 	}
-	since, why := d.unstrayed(since)
-	var from place
-	if why == "" {
-		from, why = d.placeOf(since)
-	}
+	from, why := d.placeOf(since)
 	told, err := d.tell(ctx, from, why)
 	if err != nil {
 		d.endTelling(since, nil)
@@ -58,7 +54,7 @@ func (d *Directory) tell(ctx context.Context, from place, why string) (told phot
 // placeOf is the place that since names, or why changes since then are not known.
 func (d *Directory) placeOf(since []byte) (p place, why string) {
 	if len(since) == 0 {
-		return place{}, "it was never read"
+		return place{}, "nothing tells from where on: it was never read, or the last read went over to another controller, which may not have known all"
 	}
 	p, err := decodePlace(since)
 	switch {

@@ -39,7 +39,7 @@ func (k *keeper) follow(t testing.TB, d *Directory, told photopush.Changes) erro
 		if err != nil {
 			return err
 		}
-		k.users, k.pcs, k.place = users, pcs, told.Next
+		k.users, k.pcs, k.place = users, pcs, d.Settled(told)
 		return nil
 	}
 	ids, photos := []photopush.GUID{}, []photopush.GUID{}
@@ -72,7 +72,7 @@ func (k *keeper) follow(t testing.TB, d *Directory, told photopush.Changes) erro
 			return nil
 		}))
 	if err == nil {
-		k.users, k.pcs, k.place = users, pcs, told.Next
+		k.users, k.pcs, k.place = users, pcs, d.Settled(told)
 	}
 	return err
 }
@@ -251,7 +251,7 @@ func TestChanges(t *testing.T) {
 			c, cfg := watched(t, method, 1)
 			k := &keeper{}
 			first := k.pass(t, open(t, cfg, Options{}))
-			if !first.All || first.Why != "it was never read" || first.Next == nil {
+			if !first.All || !strings.Contains(first.Why, "it was never read") || first.Next == nil {
 				t.Fatalf("the first answer is %+v", first)
 			}
 			for _, step := range steps {

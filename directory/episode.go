@@ -7,7 +7,7 @@ import (
 )
 
 // An episode is one answer to Changes and the reads that follow it. What the answer tells is true of the controller that gave it; another one may
-// not have heard of it yet. When such a one was read, the next answer begins where this one did.
+// not have heard of it yet. When such a one was read, the next answer must begin where this one did.
 type episode struct {
 	from, next []byte
 	teller     string // URL of the controller
@@ -47,15 +47,13 @@ func (d *Directory) endTelling(since []byte, told *photopush.Changes) {
 	d.told = *e
 }
 
-// unstrayed is where to begin: at since, or where the last episode began when reads after it went astray, or why that is not known.
-func (d *Directory) unstrayed(since []byte) (from []byte, why string) {
+// Settled is the place to be kept once what an answer of Changes tells was read: its Next, or, when reads after it went over to another controller, the
+// place at which it began, so that the same is told again; nil where it had none.
+func (d *Directory) Settled(told photopush.Changes) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch {
-	case !d.told.strayed || !bytes.Equal(since, d.told.next):
-		return since, ""
-	case d.told.from == nil:
-		return nil, "the last read went over to another controller, which may not have known all yet"
+	if d.told.strayed && bytes.Equal(told.Next, d.told.next) {
+		return d.told.from
 	}
-	return d.told.from, ""
+	return told.Next
 }

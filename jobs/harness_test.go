@@ -71,6 +71,8 @@ type domain struct {
 
 	history *[]photopush.Change // what has changed; nil: the controller tells nothing of that
 	lost    string              // why it does not know any more what has changed
+	strays  bool                // reads go to another controller than the one that tells
+	began   []byte              // where the last answer began
 	asked   tellings            // since the last pass that a test ran
 }
 
@@ -201,6 +203,7 @@ func (d *domain) changed(id photopush.GUID, photo bool) {
 
 func (d *domain) Changes(_ context.Context, since []byte) (photopush.Changes, error) {
 	d.asked.Changes++
+	d.began = since
 	switch {
 	case d.fail != nil:
 		return photopush.Changes{}, d.fail
@@ -226,6 +229,13 @@ func (d *domain) Changes(_ context.Context, since []byte) (photopush.Changes, er
 		c.List = append(c.List, change)
 	}
 	return c, nil
+}
+
+func (d *domain) Settled(told photopush.Changes) []byte {
+	if d.strays {
+		return d.began
+	}
+	return told.Next
 }
 
 func (d *domain) Users(ctx context.Context, q photopush.UserQuery, yield func(photopush.User, []photopush.Photo) error) error {

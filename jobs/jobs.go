@@ -21,6 +21,8 @@ import (
 type Directory interface {
 	// Changes tells what has changed since a place that it returned before; nil for none.
 	Changes(ctx context.Context, since []byte) (photopush.Changes, error)
+	// Settled is the place to be kept once what Changes told was read; nil where everything must be read anew.
+	Settled(told photopush.Changes) []byte
 	// Users yields users in scope with their photos, a page at a time; after a change of domain controller a user may come
 	// twice. An error says that the read is not complete.
 	Users(ctx context.Context, q photopush.UserQuery, yield func(photopush.User, []photopush.Photo) error) error

@@ -59,9 +59,9 @@ func (r *domainRead) read(ctx context.Context) (err error) {
 	case now.Sub(r.since.Complete) >= r.Config.FullReadEvery:
 		why = "the last time was " + r.since.Complete.Format(time.DateOnly)
 	default:
-		return r.changed(ctx, told.Next)
+		return r.changed(ctx, told)
 	}
-	return r.everything(ctx, told.Next, why)
+	return r.everything(ctx, told, why)
 }
 
 // merge adds what is not in the list yet.
@@ -122,13 +122,13 @@ func (r *domainRead) findFresh(ctx context.Context) error {
 	return nil
 }
 
-// bookmark is what is stored with what was read up to the place.
-func (r *domainRead) bookmark(place []byte) photopush.Bookmark {
-	return photopush.Bookmark{Place: place, Recipes: r.Recipes}
+// bookmark is what is stored with what was read of what was told.
+func (r *domainRead) bookmark(told photopush.Changes) photopush.Bookmark {
+	return photopush.Bookmark{Place: r.d.Directory.Settled(told), Recipes: r.Recipes}
 }
 
 // everything reads all objects with all photos.
-func (r *domainRead) everything(ctx context.Context, next []byte, why string) error {
+func (r *domainRead) everything(ctx context.Context, told photopush.Changes, why string) error {
 	start := time.Now()
 	if err := r.workstations(ctx, nil); err != nil {
 		return err
@@ -136,7 +136,7 @@ func (r *domainRead) everything(ctx context.Context, next []byte, why string) er
 	if err := r.users(ctx, photopush.UserQuery{Photos: true}); err != nil {
 		return err
 	}
-	users, workstations, err := r.Store.EndPass(ctx, r.d.Name, r.pass, r.bookmark(next))
+	users, workstations, err := r.Store.EndPass(ctx, r.d.Name, r.pass, r.bookmark(told))
 	if err == nil {
 		r.Log.Info("directory read", "domain", r.d.Name, "what", "everything", "why", why, "gone_users", users, "gone_workstations", workstations,
 			"took", time.Since(start).Round(time.Millisecond))
@@ -145,7 +145,7 @@ func (r *domainRead) everything(ctx context.Context, next []byte, why string) er
 }
 
 // changed reads the objects that changed, and the users whose photos are to be looked at again. Of what changed, what is not found in scope is gone.
-func (r *domainRead) changed(ctx context.Context, next []byte) error {
+func (r *domainRead) changed(ctx context.Context, told photopush.Changes) error {
 	looked := make([]photopush.GUID, len(r.list))
 	var others []photopush.GUID
 	for i, c := range r.list {
@@ -172,7 +172,7 @@ func (r *domainRead) changed(ctx context.Context, next []byte) error {
 			return err
 		}
 	}
-	users, workstations, err := r.Store.EndChanges(ctx, r.d.Name, r.pass, r.since, looked, r.bookmark(next))
+	users, workstations, err := r.Store.EndChanges(ctx, r.d.Name, r.pass, r.since, looked, r.bookmark(told))
 	if err == nil && len(looked)+len(r.fresh) > 0 {
 		r.Log.Info("directory read", "domain", r.d.Name, "what", "changes", "changed", len(looked), "photos", len(r.fresh)+len(r.need),
 			"gone_users", users, "gone_workstations", workstations)

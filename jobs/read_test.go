@@ -173,6 +173,28 @@ func TestHistoryLost(t *testing.T) {
 	})
 }
 
+// TestStrayed: what was read from a controller that may not have known of it is told again.
+func TestStrayed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCompany(t)
+		d := c.domain(corp).tells().staff(2)
+		d.strays = true
+		d.reading()
+		d.asks("after a stray read of everything", d.reading(), tellings{Photos: 2, Workstations: 2})
+		d.strays = false
+		d.reading()
+		d.users[0].photo(7005)
+		d.changed(d.users[0].GUID, true)
+		d.strays = true
+		for range 2 {
+			d.asks("told", d.reading(), tellings{Photos: 1})
+		}
+		d.strays = false
+		d.asks("told once more", d.reading(), tellings{Photos: 1})
+		d.asks("nothing changed", d.reading(), tellings{})
+	})
+}
+
 // TestRecipesChange: whoever gets other pictures by them is read again, and nobody else.
 func TestRecipesChange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
