@@ -103,8 +103,8 @@ func (d *Directory) beginAgain(ctx context.Context, before place, why string) (p
 	all := photopush.Changes{All: true, Why: why}
 	p := place{Method: before.Method, Scope: d.watched.digest, Counts: before.Counts}
 	err := d.begin(ctx, &p)
-	if refused, ok := errors.AsType[*refusedError](err); ok {
-		all.Why += fmt.Sprintf("; and the next time too: what changes is not told: %v", refused)
+	if _, refused := errors.AsType[*refusedError](err); refused || unanswered(err) {
+		all.Why += fmt.Sprintf("; and the next time too: what changes is not told: %v", err)
 		return all, nil
 	}
 	if err == nil {
@@ -125,12 +125,12 @@ func (d *Directory) begin(ctx context.Context, p *place) error {
 	if d.cfg.Changes != methodUSN {
 		sync := *p
 		err := d.beginSync(ctx, &sync)
-		refused, ok := errors.AsType[*refusedError](err)
-		if !ok || d.cfg.Changes == methodDirSync {
+		_, refused := errors.AsType[*refusedError](err)
+		if !refused && !unanswered(err) || d.cfg.Changes == methodDirSync {
 			*p = sync
 			return err
 		}
-		d.log.Info("DirSync is refused: changes are found by the numbers that each controller counts them with", "domain", d.cfg.Name, "err", refused)
+		d.log.Info("DirSync is refused or not answered: changes are found by the numbers that each controller counts them with", "domain", d.cfg.Name, "err", err)
 	}
 	return d.beginCount(ctx, p)
 }
@@ -168,6 +168,12 @@ type refusedError struct{ err error }
 
 func (e *refusedError) Error() string { return e.err.Error() }
 func (e *refusedError) Unwrap() error { return e.err }
+
+// unanswered tells whether every controller let the question for changes wait until the time was over. They may answer others: a domain is not left unread
+// because nobody tells what changes in it.
+func unanswered(err error) bool {
+	return errors.Is(err, photopush.ErrNoDirectory) && photopush.ReasonOf(err) == photopush.Timeout
+}
 
 // refuse marks the answers of a server to a question about changes; what is lost stays so.
 func refuse(ctx context.Context, err error) error {

@@ -154,6 +154,25 @@ func TestEveryControllerTells(t *testing.T) {
 	}
 }
 
+// TestDirSyncUnanswered lets no controller answer the question for changes: everything is read all the same.
+func TestDirSyncUnanswered(t *testing.T) {
+	for method, told := range map[string]string{methodAuto: methodUSN, methodDirSync: ""} {
+		c, cfg := watched(t, method, 2)
+		cfg.Timeout = time.Second
+		for _, dc := range c.dcs {
+			dc.SetFaults(simad.Faults{Hang: simad.HangSync})
+		}
+		d, k := open(t, cfg, Options{}), &keeper{}
+		if all := k.pass(t, d); !all.All || (all.Next != nil) != (told != "") {
+			t.Errorf("%s: told %+v", method, all)
+		}
+		if p, err := decodePlace(k.place); told != "" && (err != nil || p.Method != told) {
+			t.Errorf("%s: the place is %s, %v", method, k.place, err)
+		}
+		k.check(t, d)
+	}
+}
+
 // TestDirSyncRefused lets every method be refused in turn.
 func TestDirSyncRefused(t *testing.T) {
 	for _, test := range []struct {
@@ -177,7 +196,7 @@ func TestDirSyncRefused(t *testing.T) {
 				}
 				someChanges(simChanger{t, c}, i+1)
 			}
-			if n := strings.Count(log.String(), "DirSync is refused"); (n == 1) != (test.method == methodAuto) {
+			if n := strings.Count(log.String(), "DirSync is refused or not answered"); (n == 1) != (test.method == methodAuto) {
 				t.Errorf("%d lines say that DirSync is refused: %s", n, log)
 			}
 			k.pass(t, d)

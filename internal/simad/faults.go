@@ -61,6 +61,7 @@ const (
 	HangBind        // a bind is read and not answered
 	HangSearch      // a search is read and not answered
 	HangPage        // a search is answered with its first entry, and no more
+	HangSync        // a search with the control of DirSync is read and not answered
 	HangWrite       // a modify request is read, and neither carried out nor answered
 )
 

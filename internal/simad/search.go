@@ -93,6 +93,7 @@ func (s *session) controls(m *message) (paging *pageRequest, references bool, fa
 			case !c.critical:
 				return nil, false, result{code: operationsError, text: badControl} // as Samba answers
 			}
+			s.c.faults.hangs(HangSync, s.done)
 			m.search.dirSync = request
 		default:
 			if c.critical {
