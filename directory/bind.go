@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"regexp"
 	"strings"
+	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
@@ -27,9 +29,9 @@ type binder interface {
 }
 
 // newBinder is that of the account; tickets are those of Kerberos.
-func newBinder(cfg *Config, tickets *gss.Kerberos) (binder, error) {
+func newBinder(cfg *Config, tickets *gss.Kerberos, log *slog.Logger, now func() time.Time) (binder, error) {
 	a := &cfg.Account
-	b := &prudentBinder{name: a.Name(), secret: a.Secret()}
+	b := &prudentBinder{name: a.Name(), secret: a.Secret(), log: log, now: now}
 	switch {
 	case a.Auth == authSimple:
 		b.binder = &simpleBinder{user: a.BindUser, password: a.password()}
@@ -45,14 +47,17 @@ func newBinder(cfg *Config, tickets *gss.Kerberos) (binder, error) {
 
 var errNoTickets = errors.New("auth kerberos needs Options.Kerberos")
 
-// A prudentBinder does not try a rejected credential again until its secret has changed.
+// A prudentBinder does not try a rejected credential again until its secret has changed, and one that was sent without an answer not often.
 type prudentBinder struct {
 	binder
 	name   string
 	secret photopush.Secret
+	log    *slog.Logger
+	now    func() time.Time
 
-	rejected error // nil after a success
-	mark     photopush.SecretMark
+	rejected   error // nil after a success
+	mark       photopush.SecretMark
+	unanswered photopush.Unanswered
 }
 
 func (b *prudentBinder) prepare(config *tls.Config) error {
@@ -64,15 +69,45 @@ func (b *prudentBinder) prepare(config *tls.Config) error {
 		return b.rejected
 	}
 	b.rejected, b.mark = nil, mark
+	if err := b.unanswered.Held(mark, b.now()); err != nil {
+		return &photopush.Error{Reason: photopush.Offline, Op: "bind as", On: b.name, Err: fmt.Errorf("%w: %w", photopush.ErrNoDirectory, err)}
+	}
 	return b.binder.prepare(config)
+}
+
+// isHeld tells whether err says that the secret must not be sent for a while.
+func isHeld(err error) bool {
+	_, ok := errors.AsType[*photopush.HeldError](err)
+	return ok
 }
 
 func (b *prudentBinder) bind(ctx context.Context, ch *channel) (net.Conn, error) {
 	layer, err := b.binder.bind(ctx, ch)
-	if photopush.ReasonOf(err) == photopush.Auth {
+	silent, ok := errors.AsType[*unansweredError](err)
+	switch {
+	case err == nil:
+		b.unanswered.Answered()
+	case photopush.ReasonOf(err) == photopush.Auth:
 		b.rejected = err
+	case ok:
+		b.unanswered.Note(b.now(), fmt.Errorf("%s: %w", ch.controller.url, silent.err))
+		if held := b.unanswered.Held(b.mark, b.now()); held != nil {
+			b.log.Warn("account is not tried for a while", "account", b.name, "err", held)
+		}
 	}
 	return layer, err
+}
+
+// An unansweredError says that a password was sent, and no answer came: it may have been found wrong.
+type unansweredError struct{ err error }
+
+func (e *unansweredError) Error() string { return e.err.Error() }
+func (e *unansweredError) Unwrap() error { return e.err }
+
+// isUnanswered tells whether a password was sent in vain.
+func isUnanswered(err error) bool {
+	_, ok := errors.AsType[*unansweredError](err)
+	return ok
 }
 
 // unusable is the error when there is no secret to prove the account with. Nothing was tried.
@@ -95,8 +130,10 @@ func (b *simpleBinder) bind(ctx context.Context, ch *channel) (net.Conn, error) 
 	}
 	a, err := ch.ask(ctx, bindRequest(b.user, ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, password, "simple")))
 	switch {
-	case err != nil:
+	case errors.Is(err, errNotSent):
 		return nil, ch.lost(ctx, err)
+	case err != nil:
+		return nil, &unansweredError{ch.lost(ctx, err)}
 	case a.code != ldap.LDAPResultSuccess:
 		return nil, bindError(a.err(), b.user, ch.controller.url)
 	}

@@ -19,7 +19,9 @@ const maxConnect = 10 * time.Second
 
 var errClosed = errors.New("the directory is closed")
 
-// maxProbe bounds how long a call that has a connection already waits for a better controller, and maxProbes for how many.
+// maxProbe bounds how long a call that has a connection already waits for a better controller to be reached, and maxProbes for how many. For the
+// answer to a bind it waits as long as any call: a wrong password is what a controller asks another one about first, and whoever does not wait for
+// that would have it counted, and not know.
 const (
 	maxProbe  = 2 * time.Second
 	maxProbes = 2
@@ -91,7 +93,7 @@ func (d *Directory) connect(ctx context.Context, tried *trial, kept *conn) (_ *c
 }
 
 // openFirst opens a connection to the first candidate that lets it; nil when none does. With a kept connection the candidates are a few better
-// controllers, which have little time, and the kept one is returned when none of them lets it.
+// controllers, which have little time, and the kept one is returned when none of them lets it, or none may be asked now.
 func (d *Directory) openFirst(ctx context.Context, tried *trial, kept *conn) (*conn, error) {
 	list, open := d.candidates(tried), d.open
 	if kept != nil {
@@ -108,6 +110,9 @@ func (d *Directory) openFirst(ctx context.Context, tried *trial, kept *conn) (*c
 		if ctx.Err() != nil {
 			return nil, canceled(ctx, "connect to "+controller.url)
 		}
+		if kept != nil && isHeld(err) {
+			break
+		}
 		if !isLost(err) {
 			return nil, err
 		}
@@ -119,20 +124,17 @@ func (d *Directory) openFirst(ctx context.Context, tried *trial, kept *conn) (*c
 	return kept, nil
 }
 
-// probe is open with little time.
+// probe is open with little time to reach the controller.
 func (d *Directory) probe(ctx context.Context, controller *controller) (*conn, error) {
-	within, cancel := context.WithTimeout(ctx, maxProbe)
-	defer cancel()
-	c, err := d.open(within, controller)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		err = &lostError{photopush.Offline, fmt.Errorf("no answer within %s", maxProbe)}
-	}
-	return c, err
+	return d.openWithin(ctx, controller, maxProbe)
 }
 
 // fail notes that a controller could not be used.
 func (d *Directory) fail(tried *trial, c *controller, err error) {
 	d.rest(c)
+	if isUnanswered(err) {
+		d.restLonger(c, restAfterSilence)
+	}
 	tried.add(c, err)
 }
 
@@ -185,14 +187,18 @@ func (d *Directory) release(c *conn) {
 	}
 }
 
-// open connects, encrypts and binds. What another controller may do better is a *lostError.
 func (d *Directory) open(ctx context.Context, controller *controller) (*conn, error) {
+	return d.openWithin(ctx, controller, maxConnect)
+}
+
+// openWithin connects and encrypts, for which it has that long, and binds. What another controller may do better is a *lostError.
+func (d *Directory) openWithin(ctx context.Context, controller *controller, limit time.Duration) (*conn, error) {
 	config := d.tls.Clone()
 	config.ServerName = controller.host
 	if err := d.bind.prepare(config); err != nil {
 		return nil, err
 	}
-	ch, err := d.reach(ctx, controller, config)
+	ch, err := d.reach(ctx, controller, config, limit)
 	if err != nil {
 		return nil, connectError(err)
 	}
@@ -217,8 +223,8 @@ func (d *Directory) authenticate(ctx context.Context, ch *channel) (net.Conn, er
 }
 
 // reach returns a connection that is encrypted, with a certificate that was accepted, or is to be sealed by the bind.
-func (d *Directory) reach(ctx context.Context, controller *controller, config *tls.Config) (*channel, error) {
-	ctx, cancel := context.WithTimeout(ctx, min(maxConnect, d.cfg.Timeout))
+func (d *Directory) reach(ctx context.Context, controller *controller, config *tls.Config, limit time.Duration) (*channel, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(limit, d.cfg.Timeout))
 	defer cancel()
 	raw, err := d.dial(ctx, "tcp", controller.addr)
 	if err != nil {

@@ -79,17 +79,12 @@ func New(cfg Config, opts Options) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	bind, err := newBinder(&cfg, opts.Kerberos)
-	if err != nil {
-		return nil, err
-	}
 	d := &Directory{
 		cfg:     cfg,
 		log:     opts.Logger,
 		dial:    opts.DialContext,
 		now:     opts.Now,
 		tls:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-		bind:    bind,
 		people:  userScope(cfg.Users),
 		devices: workstationScope(cfg.Workstations),
 		photo:   opts.PhotoAttributes,
@@ -107,6 +102,9 @@ func New(cfg Config, opts Options) (*Directory, error) {
 	}
 	if d.now == nil {
 		d.now = time.Now
+	}
+	if d.bind, err = newBinder(&cfg, opts.Kerberos, d.log, d.now); err != nil {
+		return nil, err
 	}
 	if d.photo == nil {
 		d.photo = photoAttributes

@@ -28,10 +28,10 @@ type channel struct {
 }
 
 // ask sends a request that ends with one answer, and reads that and nothing beyond it. An error is of the connection, or says that what came
-// is no answer; a refusal is an answer.
+// is no answer; a refusal is an answer. Unless errNotSent is in its chain the request may have arrived.
 func (ch *channel) ask(ctx context.Context, op *ber.Packet) (*answer, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNotSent, err)
 	}
 	stop := context.AfterFunc(ctx, func() { ch.raw.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -61,6 +61,8 @@ func (ch *channel) ask(ctx context.Context, op *ber.Packet) (*answer, error) {
 	}
 	return a, nil
 }
+
+var errNotSent = errors.New("time ran out before the request was sent")
 
 // lost is the error when ask got no answer.
 func (ch *channel) lost(ctx context.Context, err error) error {

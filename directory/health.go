@@ -13,6 +13,9 @@ const (
 	maxRest        = 16 * time.Minute
 )
 
+// restAfterSilence is how long a controller rests that left a password without an answer: when that may be sent again, the others come first.
+const restAfterSilence = time.Hour
+
 // candidates lists the controllers not yet tried, in the order in which to try them: by tier, in a tier the one in use first, and those that
 // rest after all others.
 func (d *Directory) candidates(tried *trial) []*controller {
@@ -71,6 +74,15 @@ func (d *Directory) rest(c *controller) {
 	defer d.mu.Unlock()
 	c.resting = d.now().Add(min(restAfterFault<<min(c.failures, 10), maxRest))
 	c.failures++
+}
+
+// restLonger lets a controller rest for at least that long.
+func (d *Directory) restLonger(c *controller, least time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if until := d.now().Add(least); c.resting.Before(until) {
+		c.resting = until
+	}
 }
 
 // healthy notes that a whole call went well.
