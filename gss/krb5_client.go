@@ -40,6 +40,8 @@ type Kerberos struct {
 	flights map[string]*flight
 	byAddr  map[string]*kdc
 	stats   KerberosStats
+
+	unanswered photopush.Unanswered // of the password or keytab
 }
 
 // KerberosStats count requests to KDCs.

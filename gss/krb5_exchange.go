@@ -109,7 +109,7 @@ func (k *Kerberos) exchangeTGS(ctx context.Context, realm string, tgt credential
 		return c, &photopush.Error{Reason: photopush.Internal, Op: "ask a KDC of", On: realm, Err: err}
 	}
 	k.count(0, 1)
-	if b, err = k.ask(ctx, realm, b); err != nil {
+	if b, err = k.ask(ctx, realm, b, nil); err != nil {
 		return c, err
 	}
 	bad := func(err error) (credential, error) {
@@ -153,33 +153,76 @@ func (k *Kerberos) requestTGT(ctx context.Context) (credential, error) {
 	if err != nil {
 		return credential{}, &photopush.Error{Reason: photopush.Internal, Op: "sign in as", On: k.account.User, Err: err}
 	}
+	if err := k.held(secret); err != nil {
+		return credential{}, err
+	}
 	c, err := k.exchangeAS(ctx, secret)
+	if err == nil {
+		k.accepted()
+	}
 	return c, k.meaning("krbtgt/"+k.realm, err)
+}
+
+// held is the error while the secret must not be sent: KDCs did not answer when it was, and may have counted it as a wrong one.
+func (k *Kerberos) held(secret longTerm) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.unanswered.Held(secret.mark, time.Now()); err != nil {
+		return &photopush.Error{Reason: photopush.KDC, Op: "sign in as", On: k.account.User, Err: err}
+	}
+	return nil
+}
+
+// accepted notes that a KDC has taken the secret.
+func (k *Kerberos) accepted() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.unanswered.Answered()
+}
+
+// sentInVain counts that the secret was sent and err came in place of an answer. Its error says that it must not be sent again for now.
+func (k *Kerberos) sentInVain(secret longTerm, err error) error {
+	k.mu.Lock()
+	k.unanswered.Note(time.Now(), err)
+	k.mu.Unlock()
+	held := k.held(secret)
+	if held != nil {
+		k.log.Warn("account is not tried for a while", "account", k.account.User, "err", held)
+	}
+	return held
 }
 
 // A longTerm is what a password or keytab gives a key from.
 type longTerm struct {
 	password string
 	keys     *keytab.Keytab
+	mark     photopush.SecretMark
 }
 
 // secret reads the file anew, so that a corrected one counts.
-func (k *Kerberos) secret() (longTerm, error) {
-	if k.account.KeytabFile == "" {
-		password, err := k.account.Password.Reveal()
-		return longTerm{password: password}, err
+func (k *Kerberos) secret() (secret longTerm, err error) {
+	place := k.account.Password
+	if k.account.KeytabFile != "" {
+		place = photopush.Secret{File: k.account.KeytabFile}
+		secret.keys, err = readKeytab(k.account.KeytabFile)
+	} else {
+		secret.password, err = place.Reveal()
 	}
-	keys, err := readKeytab(k.account.KeytabFile)
-	return longTerm{keys: keys}, err
+	if err != nil {
+		return longTerm{}, err
+	}
+	secret.mark, err = place.Mark()
+	return secret, err
 }
 
-// exchangeAS asks without the secret first, to learn the salt; the secret is tried once (RFC 4120 section 3.1).
+// exchangeAS asks without the secret first, to learn the salt; the secret is tried once (RFC 4120 section 3.1), and once more at another KDC when the
+// first one did not answer.
 func (k *Kerberos) exchangeAS(ctx context.Context, secret longTerm) (c credential, err error) {
 	req, err := messages.NewASReqForTGT(k.realm, k.as, k.client)
 	if err != nil {
 		return c, err
 	}
-	b, err := k.sendAS(ctx, &req)
+	b, err := k.sendAS(ctx, &req, nil)
 	var key types.EncryptionKey
 	if refused, ok := errors.AsType[*kdcError](err); ok && refused.ErrorCode == kdcPreauthNeeded {
 		var kvno int
@@ -189,7 +232,7 @@ func (k *Kerberos) exchangeAS(ctx context.Context, secret longTerm) (c credentia
 		if err := addTimestamp(&req, key, kvno); err != nil {
 			return c, err
 		}
-		b, err = k.sendAS(ctx, &req)
+		b, err = k.sendAS(ctx, &req, func(err error) error { return k.sentInVain(secret, err) })
 	}
 	if err != nil {
 		return c, err
@@ -197,13 +240,13 @@ func (k *Kerberos) exchangeAS(ctx context.Context, secret longTerm) (c credentia
 	return k.readAS(&req, b, key, secret)
 }
 
-func (k *Kerberos) sendAS(ctx context.Context, req *messages.ASReq) ([]byte, error) {
+func (k *Kerberos) sendAS(ctx context.Context, req *messages.ASReq, unanswered func(error) error) ([]byte, error) {
 	b, err := req.Marshal()
 	if err != nil {
 		return nil, err
 	}
 	k.count(1, 0)
-	return k.ask(ctx, k.realm, b)
+	return k.ask(ctx, k.realm, b, unanswered)
 }
 
 func addTimestamp(req *messages.ASReq, key types.EncryptionKey, kvno int) error {

@@ -75,8 +75,8 @@ func (k *Kerberos) known(addr string) *kdc {
 }
 
 // ask sends a request to the KDCs of a realm, one after another until one answers; TCP, as RFC 4120 section 7.2.2 has it. Those that did not
-// answer lately are asked last.
-func (k *Kerberos) ask(ctx context.Context, realm string, request []byte) ([]byte, error) {
+// answer lately are asked last. unanswered is told of each that the request was sent to in vain, and its error is the end; nil asks the next one.
+func (k *Kerberos) ask(ctx context.Context, realm string, request []byte, unanswered func(error) error) ([]byte, error) {
 	addrs, err := k.kdcs(ctx, realm)
 	if err != nil {
 		return nil, k.noKDC(ctx, realm, err)
@@ -98,7 +98,13 @@ func (k *Kerberos) ask(ctx context.Context, realm string, request []byte) ([]byt
 				return nil, refused
 			}
 			k.log.Debug("a KDC did not answer", "kdc", addr, "err", err)
-			if errs = append(errs, fmt.Errorf("KDC %s: %w", addr, err)); ctx.Err() != nil {
+			errs = append(errs, fmt.Errorf("KDC %s: %w", addr, err))
+			if silent, ok := errors.AsType[*unansweredError](err); ok && unanswered != nil {
+				if err := unanswered(fmt.Errorf("KDC %s: %w", addr, silent.err)); err != nil {
+					return nil, err
+				}
+			}
+			if ctx.Err() != nil {
 				return nil, k.noKDC(ctx, realm, errors.Join(errs...))
 			}
 		}
@@ -137,6 +143,8 @@ func (k *Kerberos) askOne(ctx context.Context, addr string, request []byte, allT
 		refused := &kdcError{kdc: addr}
 		if err = refused.Unmarshal(answer); err == nil {
 			err = refused
+		} else {
+			err = &unansweredError{err}
 		}
 	}
 	_, spoke := errors.AsType[*kdcError](err)
@@ -145,6 +153,12 @@ func (k *Kerberos) askOne(ctx context.Context, addr string, request []byte, allT
 	}
 	return answer, err
 }
+
+// An unansweredError says that a request was sent, and what came back is no answer to it, or nothing.
+type unansweredError struct{ err error }
+
+func (e *unansweredError) Error() string { return e.err.Error() }
+func (e *unansweredError) Unwrap() error { return e.err }
 
 // exchange sends one request to one KDC and reads its answer.
 func (k *Kerberos) exchange(ctx context.Context, addr string, request []byte) ([]byte, error) {
@@ -159,8 +173,17 @@ func (k *Kerberos) exchange(ctx context.Context, addr string, request []byte) ([
 	defer stop()
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(request)), uint32(len(request)))
 	if _, err := conn.Write(append(b, request...)); err != nil {
-		return nil, err
+		return nil, &unansweredError{err} // all of it may have arrived
 	}
+	answer, err := readAnswer(conn)
+	if err != nil {
+		return nil, &unansweredError{err}
+	}
+	return answer, nil
+}
+
+// readAnswer reads an answer behind its length (RFC 4120 section 7.2.2).
+func readAnswer(conn io.Reader) ([]byte, error) {
 	var length [4]byte
 	if _, err := io.ReadFull(conn, length[:]); err != nil {
 		return nil, err
@@ -170,9 +193,12 @@ func (k *Kerberos) exchange(ctx context.Context, addr string, request []byte) ([
 		return nil, fmt.Errorf("it announces %d bytes, more than %d", n, maxKDCAnswer)
 	}
 	answer := make([]byte, n)
-	_, err = io.ReadFull(conn, answer)
+	_, err := io.ReadFull(conn, answer)
 	return answer, err
 }
+
+// maxKDCs bounds the KDCs that are taken of what DNS answers, in its order.
+const maxKDCs = 16
 
 // kdcs are the addresses of a realm's KDCs: those of the configuration, of krb5.conf, of DNS.
 func (k *Kerberos) kdcs(ctx context.Context, realm string) ([]string, error) {
@@ -191,7 +217,9 @@ func (k *Kerberos) kdcs(ctx context.Context, realm string) ([]string, error) {
 			return nil, err
 		}
 		for _, s := range found {
-			names = append(names, net.JoinHostPort(strings.TrimSuffix(s.Target, "."), strconv.Itoa(int(s.Port))))
+			if host := strings.TrimSuffix(s.Target, "."); host != "" && len(names) < maxKDCs { // the root: the service is decidedly not there (RFC 2782)
+				names = append(names, net.JoinHostPort(host, strconv.Itoa(int(s.Port))))
+			}
 		}
 	}
 	if len(names) == 0 {
