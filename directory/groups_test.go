@@ -281,9 +281,12 @@ func (c *company) crowd(t testing.TB, n int) (members []string) {
 
 // TestManyMembers reads groups that come in ranges. Where bases are many too, it is cheaper to read all below them.
 func TestManyMembers(t *testing.T) {
-	for _, test := range []struct{ users, bases, ranges int }{{1666, 1, 1}, {1667, 1, 2}, {1668, 1, 2}, {3400, 1, 3}, {1700, 11, 2}, {1700, 12, 2}} {
+	for _, test := range []struct{ users, bases, limit, ranges int }{
+		{1667, 1, 1500, 2}, {166, 1, 150, 1}, {167, 1, 150, 2}, {340, 1, 150, 3}, {170, 66, 150, 2}, {170, 67, 150, 2},
+	} {
 		t.Run(fmt.Sprintf("%d users, %d bases", test.users, test.bases), func(t *testing.T) {
-			c := newCompany(t, 1)
+			c := newCompany(t, 0)
+			c.serve(t, simad.ControllerOptions{MaxValRange: test.limit})
 			want := c.crowd(t, test.users)
 			cfg := c.config()
 			cfg.Users.Groups = []string{groupDN("crowd")}
@@ -313,8 +316,9 @@ func TestManyMembers(t *testing.T) {
 
 // TestMembersChangeMeanwhile takes members out and puts others in between two ranges: nobody who is a member all the time is lost.
 func TestMembersChangeMeanwhile(t *testing.T) {
-	c := newCompany(t, 1)
-	want := c.crowd(t, 1900)
+	c := newCompany(t, 0)
+	c.serve(t, simad.ControllerOptions{MaxValRange: 150})
+	want := c.crowd(t, 190)
 	cfg := c.config()
 	cfg.Users.Groups = []string{groupDN("crowd")}
 	changes := 0
