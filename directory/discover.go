@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,11 @@ const (
 	retryFound = time.Minute
 )
 
-// maxFound bounds the controllers that are taken of what DNS answers: the best ones, by site, priority and weight.
-const maxFound = 16
+// maxFound bounds the controllers that are used of what DNS answers: the best ones, by site and priority. maxNamed bounds what is looked at.
+const (
+	maxFound = 16
+	maxNamed = 2000
+)
 
 // A finder finds the controllers of a domain by DNS. It is used by whoever holds Directory.opening.
 type finder struct {
@@ -64,6 +68,7 @@ func (f *finder) find(ctx context.Context) ([]found, error) {
 	}
 	var list []found
 	var errs []error
+	seen := map[string]bool{}
 	tier := 0
 	for _, name := range names {
 		records, err := f.lookupSRV(ctx, "ldap", "tcp", name)
@@ -72,7 +77,7 @@ func (f *finder) find(ctx context.Context) ([]found, error) {
 			errs = append(errs, err)
 			continue
 		}
-		list = f.take(list, records, &tier)
+		list = f.take(list, records, seen, &tier)
 	}
 	if len(list) > 0 {
 		return list, nil
@@ -83,9 +88,9 @@ func (f *finder) find(ctx context.Context) ([]found, error) {
 	return nil, errs[len(errs)-1]
 }
 
-// take adds the records, whose order is by priority, to the list. A host outside the domain is left out: whoever forges DNS, or may add records to it,
+// take adds the records, whose order is by priority, to the list, but for hosts that were seen. A host outside the domain is left out: whoever forges DNS, or may add records to it,
 // could otherwise have our password sent to a host of his own, with a certificate that any public authority gives him.
-func (f *finder) take(list []found, records []*net.SRV, tier *int) []found {
+func (f *finder) take(list []found, records []*net.SRV, seen map[string]bool, tier *int) []found {
 	for i, r := range records {
 		if i > 0 && r.Priority != records[i-1].Priority {
 			*tier++
@@ -98,9 +103,9 @@ func (f *finder) take(list []found, records []*net.SRV, tier *int) []found {
 			f.leaveOut(host)
 			continue
 		}
-		u := &url.URL{Scheme: f.scheme, Host: host}
-		if len(list) < maxFound && !slices.ContainsFunc(list, func(known found) bool { return *known.url == *u }) {
-			list = append(list, found{u, *tier})
+		if !seen[host] && len(list) < maxNamed {
+			seen[host] = true
+			list = append(list, found{&url.URL{Scheme: f.scheme, Host: host}, *tier})
 		}
 	}
 	*tier++
@@ -167,8 +172,8 @@ func (d *Directory) renew(list []found) {
 	old := d.controllers
 	changed := false
 	d.controllers = nil
-	for _, f := range list {
-		i := slices.IndexFunc(old, func(c *controller) bool { return c.url == f.url.String() })
+	for _, f := range choose(list, old, d.current) {
+		i := indexURL(old, f)
 		if i < 0 {
 			changed = true
 			c := newController(f.url, f.tier)
@@ -187,6 +192,37 @@ func (d *Directory) renew(list []found) {
 	if changed {
 		d.log.Info("domain controllers by DNS", "domain", d.cfg.Name, "site", d.finder.site, "controllers", urls(d.controllers))
 	}
+}
+
+// choose takes the best of many controllers, in their order. Of those that are alike it takes whom we know before others: DNS names them in another order
+// each time, and whoever moves from one to the next begins anew with the numbers of its changes. The current one stays among them whatever its tier.
+func choose(list []found, known []*controller, current *controller) []found {
+	if len(list) <= maxFound {
+		return list
+	}
+	order := make([]int, len(list))
+	strange, inUse := make([]bool, len(list)), -1
+	for i, f := range list {
+		order[i], strange[i] = i, indexURL(known, f) < 0
+		if current != nil && current.url == f.url.String() {
+			inUse = i
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(rank(a != inUse, b != inUse), cmp.Compare(list[a].tier, list[b].tier), rank(strange[a], strange[b]))
+	})
+	order = order[:maxFound]
+	slices.Sort(order)
+	chosen := make([]found, len(order))
+	for i, n := range order {
+		chosen[i] = list[n]
+	}
+	return chosen
+}
+
+func indexURL(list []*controller, f found) int {
+	url := f.url.String()
+	return slices.IndexFunc(list, func(c *controller) bool { return c.url == url })
 }
 
 func urls(list []*controller) []string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -226,6 +227,88 @@ func TestHostileDNS(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "is left out"); n != maxFound {
 		t.Errorf("%d log lines about strangers, want %d", n, maxFound)
+	}
+}
+
+// TestManyControllers has more controllers alike than are used: whatever order DNS names them in, those that are known stay, and the one in use with
+// them, as long as DNS names them.
+func TestManyControllers(t *testing.T) {
+	c := newCompany(t, 1)
+	names := c.fill(t, 3)
+	for i := 2; i <= 40; i++ {
+		c.AddSRV(simad.SRV{Name: "_ldap._tcp.dc._msdcs.corp.example", Target: fmt.Sprintf("dc%d.corp.example", i), Port: 389, Weight: 100})
+	}
+	now := time.Now()
+	log := &logBuffer{}
+	cfg, _ := c.unlisted()
+	d := open(t, cfg, Options{Now: func() time.Time { return now }, Logger: log.logger(), DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, c.dcs[0].LDAPSAddr()) // they are all the one, under the name that was asked for
+	}})
+	var all []string
+	for i := 1; i <= 40; i++ {
+		all = append(all, fmt.Sprintf("dc%d.corp.example", i))
+	}
+	c.dcs[0].SetCertificate(c.ca.issue(t, all...))
+	got, err := accounts(t, d)
+	if diff := cmp.Diff(names, got); err != nil || diff != "" {
+		t.Fatalf("%v, -want +got\n%s", err, diff)
+	}
+	first, known := d.current, sortedURLs(d)
+	for i := range 20 {
+		now = now.Add(keepFound)
+		c.dcs[0].CutConnections()
+		if _, err := accounts(t, d); err != nil || d.current != first {
+			t.Fatalf("look %d: %s is in use after %s, %v", i, d.current.url, first.url, err)
+		}
+	}
+	if diff := cmp.Diff(known, sortedURLs(d)); diff != "" || len(known) != maxFound {
+		t.Errorf("%d controllers; after twenty looks -want +got\n%s", len(known), diff)
+	}
+	if n := strings.Count(log.String(), "domain controllers by DNS"); n != 1 {
+		t.Errorf("%d log lines about other controllers", n)
+	}
+}
+
+func sortedURLs(d *Directory) []string {
+	list := urls(d.controllers)
+	slices.Sort(list)
+	return list
+}
+
+// TestChoose takes the best tiers, in them whom it knows, and the one in use in any case.
+func TestChoose(t *testing.T) {
+	at := func(host string) *url.URL { return &url.URL{Scheme: "ldaps", Host: host} }
+	var list []found
+	var known []*controller
+	for i := range 20 {
+		list = append(list, found{at(fmt.Sprintf("near%02d", i)), 0})
+		if i >= 10 {
+			known = append(known, newController(list[i].url, 0))
+		}
+	}
+	for i := range 5 {
+		list = append(list, found{at(fmt.Sprintf("far%d", i)), 1})
+		known = append(known, newController(list[20+i].url, 1))
+	}
+	for name, test := range map[string]struct {
+		list    []found
+		current *controller
+		want    string
+	}{
+		"few":             {list[:16], nil, "near00 near01 near02 near03 near04 near05 near06 near07 near08 near09 near10 near11 near12 near13 near14 near15"},
+		"known ones":      {list, known[3], "near00 near01 near02 near03 near04 near05 near10 near11 near12 near13 near14 near15 near16 near17 near18 near19"},
+		"a far one":       {list, known[14], "near00 near01 near02 near03 near04 near10 near11 near12 near13 near14 near15 near16 near17 near18 near19 far4"},
+		"one that's gone": {list[:24], known[14], "near00 near01 near02 near03 near04 near05 near10 near11 near12 near13 near14 near15 near16 near17 near18 near19"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, f := range choose(test.list, known, test.current) {
+				got = append(got, f.url.Host)
+			}
+			if diff := cmp.Diff(test.want, strings.Join(got, " ")); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
 	}
 }
 
