@@ -55,6 +55,7 @@ type Directory struct {
 	groups      map[string]knownGroups // by key of the scope
 	sites       Sites
 	sitesUntil  time.Time // when they are read again
+	sitesErr    error     // why they are not known until then
 	told        episode
 	telling     *episode // nil while no changes are told
 	deletions   bool     // it was looked for whether they can be seen

@@ -240,8 +240,8 @@ func (d *Directory) learnSite(ctx context.Context, c *conn) (moved bool, err err
 	if f == nil || !f.learns || d.now().Before(f.learnAt) {
 		return false, nil
 	}
-	sites, fresh := d.knownSites()
-	if !fresh {
+	sites, fresh, err := d.knownSites()
+	if !fresh || err != nil {
 		sites, err = d.readSites(ctx, c)
 		switch {
 		case ctx.Err() != nil:

@@ -69,8 +69,9 @@ const (
 	maxSiteLines = 5 // log lines about subnets that cannot be used, per read
 )
 
-// Sites reads the sites and subnets of the forest, or returns those read in the last hours. When they cannot be read anew, the old ones stay, which is
-// logged; an error means that there are none at all.
+// Sites reads the sites and subnets of the forest, or returns those read in the last hours. When they cannot be read anew, the old ones stay; an error
+// means that there are none at all. Either is logged once, and holds for some minutes, in which no controller is asked: many ask for sites, one after
+// another, and none must wait for controllers that let the one before wait in vain. A rejected account is not held so: its owner wants to know.
 func (d *Directory) Sites(ctx context.Context) (Sites, error) {
 	select {
 	case d.siting <- struct{}{}:
@@ -78,12 +79,12 @@ func (d *Directory) Sites(ctx context.Context) (Sites, error) {
 	case <-ctx.Done():
 		return Sites{}, canceled(ctx, "read sites of "+d.cfg.Name)
 	}
-	known, fresh := d.knownSites()
+	known, fresh, err := d.knownSites()
 	if fresh {
-		return known, nil
+		return known, err
 	}
 	var read Sites
-	err := d.use(ctx, func(c *conn) (err error) {
+	err = d.use(ctx, func(c *conn) (err error) {
 		read, err = d.readSites(ctx, c)
 		return err
 	})
@@ -91,27 +92,43 @@ func (d *Directory) Sites(ctx context.Context) (Sites, error) {
 	case err == nil:
 		d.keepSites(read)
 		return read, nil
-	case known.names == nil || ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled), passing(err):
 		return Sites{}, err
 	}
-	d.log.Warn("sites cannot be read, those of before stay", "domain", d.cfg.Name, "err", err)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.sitesUntil = d.now().Add(retrySites)
-	return known, nil
+	return d.missSites(known, err)
 }
 
-// knownSites are the sites that were read last, and whether they need not be read again.
-func (d *Directory) knownSites() (s Sites, fresh bool) {
+// passing tells whether an error is found again without asking anybody, and must not outlive its cause: the account was rejected, or has no secret.
+func passing(err error) bool {
+	_, unusable := errors.AsType[*photopush.SecretError](err)
+	return unusable || photopush.ReasonOf(err) == photopush.Auth || errors.Is(err, errClosed)
+}
+
+// knownSites are the sites that were read last, or why there are none, and whether that holds for now.
+func (d *Directory) knownSites() (s Sites, fresh bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.sites, d.sites.names != nil && d.now().Before(d.sitesUntil)
+	return d.sites, d.now().Before(d.sitesUntil), d.sitesErr
 }
 
 func (d *Directory) keepSites(s Sites) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.sites, d.sitesUntil = s, d.now().Add(keepSites)
+	d.sites, d.sitesUntil, d.sitesErr = s, d.now().Add(keepSites), nil
+}
+
+// missSites goes on with the sites of before, or without any, for a while.
+func (d *Directory) missSites(known Sites, err error) (Sites, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sitesUntil = d.now().Add(retrySites)
+	if known.names != nil {
+		d.log.Warn("sites cannot be read, those of before stay", "domain", d.cfg.Name, "err", err)
+		return known, nil
+	}
+	d.log.Warn("sites cannot be read, and none are known", "domain", d.cfg.Name, "err", err)
+	d.sitesErr = fmt.Errorf("not tried again before %s: %w", d.sitesUntil.Format(time.TimeOnly), err)
+	return Sites{}, err
 }
 
 // readSites reads the subnets over one connection (MS-ADTS 6.1.1.2.2.2.1), page by page. Those that cannot be used are counted, logged and left out.

@@ -85,6 +85,7 @@ func TestSitesAreKept(t *testing.T) {
 		t.Errorf("without a controller: %v, %v", s, err)
 	}
 	must(t, c.dcs[0].SetDown(false))
+	now = now.Add(retrySites)
 	site := func(addr string) string {
 		s, err := d.Sites(t.Context())
 		must(t, err)
@@ -112,13 +113,84 @@ func TestSitesAreKept(t *testing.T) {
 			t.Errorf("while no controller answers: %q", got)
 		}
 	}
-	if n := strings.Count(log.String(), "sites cannot be read"); n != 1 {
+	if n := strings.Count(log.String(), "sites cannot be read, those of before stay"); n != 1 {
 		t.Errorf("%d log lines: %s", n, log)
 	}
 	must(t, c.dcs[0].SetDown(false))
 	now = now.Add(retrySites)
 	if got := site("10.2.1.1"); got != "Berlin" {
 		t.Errorf("after that: %q", got)
+	}
+}
+
+// TestSitesAreMissed remembers for some minutes that sites cannot be read, and says so once: who asks meanwhile contacts nobody.
+func TestSitesAreMissed(t *testing.T) {
+	c := newCompany(t, 2)
+	must(t, c.AddSite("Berlin", netip.MustParsePrefix("10.1.0.0/16")))
+	must(t, c.Delete("CN=Subnets,CN=Sites,CN=Configuration,DC=corp,DC=example"))
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	log := &logBuffer{}
+	d := open(t, c.config(), Options{Now: func() time.Time { return now }, Logger: log.logger()})
+	missed := func(asked int) {
+		t.Helper()
+		for range 5 {
+			if s, err := d.Sites(t.Context()); photopush.ReasonOf(err) != photopush.Denied || s.names != nil {
+				t.Errorf("got %v, %v", s, err)
+			}
+		}
+		if n := strings.Count(log.String(), "sites cannot be read"); n != asked || c.dcs[0].Counts().Searches != 2*asked {
+			t.Errorf("%d log lines, %d searches: %s", n, c.dcs[0].Counts().Searches, log)
+		}
+	}
+	missed(1)
+	now = now.Add(retrySites)
+	missed(2)
+	if _, err := d.Sites(t.Context()); !strings.HasPrefix(err.Error(), "not tried again before 03:24:05: read sites below CN=Subnets") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestSitesOfSilentController is asked by many who have little time, while the controller is silent: each one's time is all that it costs, and those who come
+// later wait for nothing.
+func TestSitesOfSilentController(t *testing.T) {
+	t.Parallel()
+	c := newCompany(t, 1)
+	c.dcs[0].SetFaults(simad.Faults{Hang: simad.HangSearch})
+	d := open(t, c.config(), Options{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if s, err := d.Sites(ctx); err == nil || s.names != nil {
+				t.Errorf("got %v, %v", s, err)
+			}
+		})
+	}
+	wg.Wait()
+	asked := c.dcs[0].Counts()
+	for range 8 {
+		if _, err := d.Sites(t.Context()); err == nil || c.dcs[0].Counts() != asked {
+			t.Errorf("got %v, and the controller was asked again", err)
+		}
+	}
+}
+
+// TestSitesAndAccount does not hold what the account's owner can mend: a rejected account, and a missing password, are the same for everybody and cost
+// nobody anything.
+func TestSitesAndAccount(t *testing.T) {
+	c := newCompany(t, 1)
+	must(t, c.AddSite("Berlin", netip.MustParsePrefix("10.1.0.0/16")))
+	d := open(t, c.config(), Options{})
+	for _, password := range []string{"wrong", ""} {
+		c.setPassword(t, password)
+		if _, err := d.Sites(t.Context()); err == nil || errors.Is(err, photopush.ErrNoDirectory) {
+			t.Errorf("with password %q: %v", password, err)
+		}
+	}
+	c.setPassword(t, readerPwd)
+	if s, err := d.Sites(t.Context()); err != nil || s.Site(netip.MustParseAddr("10.1.1.1")) != "Berlin" || c.failedBinds() != 1 {
+		t.Errorf("got %v, %v after %d rejections", s, err, c.failedBinds())
 	}
 }
 

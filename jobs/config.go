@@ -65,5 +65,5 @@ func (c *Config) schedule() (cron.Schedule, error) {
 	return s, err
 }
 
-// lease is how long a claim holds: longer than the visit's deadline, so that no visit outlives its lease.
-func (c *Config) lease() time.Duration { return c.VisitDeadline + 30*time.Second }
+// lease is how long a claim holds: longer than the visit's deadline, and what follows until it is stored, so that no visit outlives its lease.
+func (c *Config) lease() time.Duration { return c.VisitDeadline + siteTime + 30*time.Second }

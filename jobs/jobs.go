@@ -41,7 +41,7 @@ type Domain struct {
 	DirectoryLogon Logon
 	Remote         visit.Remote
 	RemoteLogon    Logon
-	// Site names the site that the workstation is in now, empty where that cannot be told; nil for nobody who could.
+	// Site names the site that the workstation is in now, empty where that cannot be told in time; nil for nobody who could.
 	Site func(ctx context.Context, w photopush.Workstation) string
 }
 

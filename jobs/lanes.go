@@ -14,6 +14,9 @@ import (
 // storeTime is how long storing a result may take after the work itself was interrupted.
 const storeTime = 10 * time.Second
 
+// siteTime is how long it may take to tell the site of a workstation after its visit.
+const siteTime = 10 * time.Second
+
 // poll is how often is asked whether another process has given something back.
 const poll = 250 * time.Millisecond
 
@@ -199,13 +202,20 @@ func (j *Jobs) visit(ctx context.Context, c photopush.Claim, task photopush.Visi
 	}
 	r := photopush.Result{Claim: c, Outcome: j.contact(ctx, task)}
 	if d := j.domain(c.Workstation.Domain); d != nil && d.Site != nil && r.Outcome.Contacted {
-		r.Site = d.Site(ctx, c.Workstation)
+		r.Site = d.site(ctx, c.Workstation)
 	}
 	if r.Outcome.Inventory != nil {
 		r.Sessions = j.Sessions(c.Workstation.ID, r.Outcome.Inventory)
 	}
 	j.schedule(ctx, &r)
 	return r
+}
+
+// site asks where the workstation is, for as long as leaves the lease time enough for the result to be stored: it is no part of the visit.
+func (d *Domain) site(ctx context.Context, w photopush.Workstation) string {
+	ctx, cancel := context.WithTimeout(ctx, siteTime)
+	defer cancel()
+	return d.Site(ctx, w)
 }
 
 // schedule says when the workstation is due again. One in step is looked at again at its place in the interval, counted from the last look,

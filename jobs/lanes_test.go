@@ -588,6 +588,28 @@ func TestInventoryThatCannotBeRead(t *testing.T) {
 	})
 }
 
+// TestSiteIsNotTold: that nobody tells where a workstation is holds its result up for a short while only, and takes no lease away.
+func TestSiteIsNotTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCompany(t)
+		c.domain(corp).staff(1)
+		c.Jobs.Domains[0].Site = func(ctx context.Context, _ photopush.Workstation) string {
+			<-ctx.Done()
+			return ""
+		}
+		c.open = func(ctx context.Context, _ photopush.Workstation) error {
+			return pause(ctx, c.Config.VisitDeadline-time.Second)
+		}
+		start := time.Now()
+		if tally := c.mustPass(); tally.Pushed != 1 || c.log.count("outlived") != 0 {
+			t.Errorf("%+v, %d visits outlived their lease", tally, c.log.count("outlived"))
+		}
+		if took := time.Since(start); took > c.Config.VisitDeadline+siteTime {
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
 // TestSiteLimit: a site is never visited more often at once than it may be, and the sites side by side. A site that is not known yet has no limit.
 func TestSiteLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
