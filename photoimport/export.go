@@ -31,7 +31,8 @@ type Exported struct {
 }
 
 // Export writes the photos of everybody in scope into files, as the directory has them, and hands over each. Of several attributes each has a folder of its own. Names
-// are those that an import with the same pattern finds again; they are safe on Windows and Linux, no two are the same there, and none leads out of the folder.
+// are those that an import with the same pattern finds again, for nobody else; they are safe on Windows and Linux, no two are the same there, none leads out of the
+// folder, and they do not depend on the order in which the directory answers.
 func (im *Importer) Export(ctx context.Context, r ExportRequest, yield func(Exported) error) error {
 	pattern, err := filematch.Parse(r.Match)
 	if err == nil && pattern.Extension() != "" {
@@ -51,7 +52,8 @@ func (im *Importer) Export(ctx context.Context, r ExportRequest, yield func(Expo
 	if err != nil {
 		return sourceError(r.Folder, err)
 	}
-	e := &exporter{request: r, root: root, pattern: pattern, taken: map[string]bool{}, people: map[photopush.GUID]*person{}, yield: yield}
+	e := &exporter{request: r, root: root, pattern: pattern, taken: map[string]bool{}, stems: map[photopush.GUID]string{}, yield: yield}
+	e.name(people)
 	err = e.all(ctx, im, people)
 	return errors.Join(err, root.Close())
 }
@@ -61,15 +63,47 @@ type exporter struct {
 	request ExportRequest
 	root    *os.Root
 	pattern *filematch.Pattern
-	taken   map[string]bool // folded names of this export
-	people  map[photopush.GUID]*person
+	taken   map[string]bool           // folded names, without extension and folder, that nobody else may have
+	stems   map[photopush.GUID]string // names of people's first files, without extension; none for whom the pattern has no name
 	yield   func(Exported) error
+}
+
+// name gives everybody a name. First come those by which an import would know a person, whether there is a photo or not: no other file may have one of them.
+func (e *exporter) name(people []person) {
+	for i := range people {
+		for _, key := range keys(e.pattern, people[i].value) {
+			e.taken[key] = true
+		}
+	}
+	given := map[string]bool{}
+	for i := range people {
+		text, ok := e.pattern.Name(people[i].value)
+		if !ok {
+			continue
+		}
+		stem := SafeName(text)
+		if given[filematch.Fold(stem)] {
+			stem = e.free(stem, "~")
+		}
+		given[filematch.Fold(stem)] = true
+		e.stems[people[i].GUID] = stem
+	}
+}
+
+// free takes a name that nobody has: the stem with a number from 2.
+func (e *exporter) free(stem, sign string) string {
+	for n := 2; ; n++ {
+		name := fmt.Sprintf("%s%s%d", stem, sign, n)
+		if key := filematch.Fold(name); !e.taken[key] {
+			e.taken[key] = true
+			return name
+		}
+	}
 }
 
 func (e *exporter) all(ctx context.Context, im *Importer, people []person) error {
 	byDomain := map[Directory][]photopush.GUID{}
 	for i := range people {
-		e.people[people[i].GUID] = &people[i]
 		byDomain[people[i].dir] = append(byDomain[people[i].dir], people[i].GUID)
 	}
 	done := 0
@@ -88,12 +122,14 @@ func (e *exporter) all(ctx context.Context, im *Importer, people []person) error
 
 // person writes the photos of one person.
 func (e *exporter) person(s photopush.PhotoState) error {
-	p := e.people[s.User.GUID]
 	for _, a := range e.request.Attributes {
 		for i, b := range s.Values[a] {
 			x := Exported{User: s.User, Attribute: a, Bytes: len(b)}
-			if name, ok := e.pattern.Name(p.value); ok {
-				x.File, x.Err = e.write(a, name, i, b)
+			if stem, ok := e.stems[s.User.GUID]; ok {
+				if i > 0 {
+					stem = e.free(stem, "_")
+				}
+				x.File, x.Err = e.write(a, stem, b)
 			} else {
 				x.Err = fmt.Errorf("the person lacks an attribute of the pattern %s", e.pattern)
 			}
@@ -108,8 +144,8 @@ func (e *exporter) person(s photopush.PhotoState) error {
 // formats are the extensions of the formats.
 var formats = map[photo.Format]string{photo.JPEG: ".jpg", photo.PNG: ".png", photo.GIF: ".gif", photo.BMP: ".bmp", photo.WebP: ".webp"}
 
-// write writes the n-th value of an attribute, from 0. What is no picture is kept all the same, under a name that says so.
-func (e *exporter) write(attribute, text string, n int, b []byte) (name string, err error) {
+// write writes a value of an attribute. What is no picture is kept all the same, under a name that says so.
+func (e *exporter) write(attribute, stem string, b []byte) (name string, err error) {
 	extension := ".bin"
 	if info, err := photo.Examine(b); err == nil {
 		extension = formats[info.Format]
@@ -121,15 +157,7 @@ func (e *exporter) write(attribute, text string, n int, b []byte) (name string, 
 			return folder, err
 		}
 	}
-	stem := SafeName(text)
-	if n > 0 {
-		stem += fmt.Sprintf("_%d", n+1)
-	}
 	name = folder + stem + extension
-	for i := 2; e.taken[filematch.Fold(name)]; i++ {
-		name = fmt.Sprintf("%s%s~%d%s", folder, stem, i, extension)
-	}
-	e.taken[filematch.Fold(name)] = true
 	return name, e.create(name, b)
 }
 

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -128,5 +129,28 @@ import.keep_undo is 1ns, want 1h to 87600h`
 	}
 	if err := (&Config{Match: "{a}", Size: 96, ThumbnailBytes: 4096, JPEGPhotoSize: 96, JPEGPhotoBytes: 4096, Jobs: 1, KeepUndo: time.Hour}).Validate("import"); err == nil {
 		t.Error("no attribute was taken")
+	}
+}
+
+// TestExportNamesNobodyElse: files of further values, and of people whose names are alike, have names that an import takes for nobody's, whoever comes first.
+func TestExportNamesNobodyElse(t *testing.T) {
+	d := newDomain("corp.example", "svc", "svc_2", "SVC_3", "svc_2~2", "o:x", "o?x", "o_x~2", "con", "_con~2")
+	d.account("svc").values["thumbnailPhoto"] = [][]byte{picture(1), picture(2), picture(3)}
+	d.account("SVC_3").values["thumbnailPhoto"] = [][]byte{picture(4)}
+	d.account("o:x").values["thumbnailPhoto"] = [][]byte{picture(5)}
+	d.account("o?x").values["thumbnailPhoto"] = [][]byte{picture(6)}
+	want := map[string]bool{"svc svc.jpg": true, "svc svc_4.jpg": true, "svc svc_5.jpg": true, "SVC_3 SVC_3.jpg": true, "o:x o_x.jpg": true, "o?x o_x~3.jpg": true}
+	for range 2 {
+		l := newLab(t, d)
+		folder := t.TempDir()
+		if diff := cmp.Diff(want, l.export(ExportRequest{Folder: folder})); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+		for _, r := range l.plan(Request{Source: folder}).Rows {
+			if r.Status == Write && r.User.AccountName != "svc" { // of whose values an import keeps one
+				t.Errorf("an import takes %s for %s's", r.File, r.User.AccountName)
+			}
+		}
+		slices.Reverse(d.people)
 	}
 }

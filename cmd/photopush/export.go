@@ -27,7 +27,8 @@ func (*exportCommand) Help() string {
 same pattern finds them again.
 
 Characters that Windows or Linux forbid in a name become underscores, names of devices get one in front, and where two people have the same name, or one that
-differs only in capitals, the second gets a number. A value that is no picture is written with the extension .bin. A file that is there
+differs only in capitals, the second gets a number. Where somebody has several photos, the further ones get a number too, and a name that an import takes for
+nobody's. A value that is no picture is written with the extension .bin. A file that is there
 already is left alone, and told, unless --force is given.
 
 Exit codes: 0 all are written; 2 command line or configuration, or a folder that cannot be used; 4 some were not written, each told with why; 5 a credential
