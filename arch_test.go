@@ -25,14 +25,15 @@ var imports = map[string][]string{
 	"winrm/masterzen": {"winrm"}, // a module of its own: it alone knows masterzen/winrm
 	"doctor":          {"winrm", "accountpicture"},
 	"contactsheet":    {"photo"},
-	"photoimport":     {"filematch", "photo"},
+	"photoimport":     {"filematch", "photo", "spreadsheet"},
+	"report":          {"spreadsheet"},
 	"config":          {"accountpicture", "directory", "gss", "jobs", "photo", "photoimport", "pictures", "server", "store", "want", "winrm"},
 	"internal/simwin": {"accountpicture", "gss", "internal/badge"},
 	"internal/farend": {"gss", "internal/simwin"},
 	"internal/lab":    {"internal/badge", "internal/simad", "internal/simwin"},
 	"store/storetest": {"store"},
 	"cmd/photopush": {"accountpicture", "config", "contactsheet", "directory", "doctor", "gss", "internal/lab", "jobs", "logon", "photo", "photoimport", "pictures",
-		"report", "server", "store", "visit", "want", "winrm"},
+		"report", "server", "spreadsheet", "store", "visit", "want", "winrm"},
 }
 
 // testImports are the additional rooms that a package's tests may import.

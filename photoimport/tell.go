@@ -1,13 +1,14 @@
 package photoimport
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/photopush/photopush/spreadsheet"
 )
 
 // fewRows is how many rows of a status Text lists unless it is to list all.
@@ -192,37 +193,20 @@ func (p *Plan) JSON(w io.Writer, run string) error {
 	}{p.Source, p.Undoes, run, p.Files, p.People, p.Notes, counts, rows})
 }
 
-// CSV writes the rows with a header (RFC 4180), as UTF-8 with a byte order mark, without which Excel takes it for something else.
+// CSV writes the rows with a header for a spreadsheet.
 func (p *Plan) CSV(w io.Writer) error {
-	if _, err := io.WriteString(w, "\ufeff"); err != nil {
-		return err
-	}
-	c := csv.NewWriter(w)
-	c.UseCRLF = true
-	if err := c.Write([]string{"status", "user", "display_name", "sid", "domain", "dn", "file", "attribute", "source_format", "source_width", "source_height",
-		"source_bytes", "width", "height", "bytes", "quality", "bytes_before", "detail"}); err != nil {
+	c := spreadsheet.NewWriter(w)
+	if err := c.Row("status", "user", "display_name", "sid", "domain", "dn", "file", "attribute", "source_format", "source_width", "source_height",
+		"source_bytes", "width", "height", "bytes", "quality", "bytes_before", "detail"); err != nil {
 		return err
 	}
 	for i := range p.Rows {
 		r := p.Rows[i].json()
 		n := strconv.Itoa
-		cells := []string{string(r.Status), r.User, r.DisplayName, r.SID, r.Domain, r.DN, r.File, r.Attribute, r.SourceFormat, n(r.SourceWidth), n(r.SourceHeight),
-			n(r.SourceBytes), n(r.Width), n(r.Height), n(r.Bytes), n(r.Quality), n(r.BytesBefore), r.Detail}
-		for i := range cells {
-			cells[i] = harmless(cells[i])
-		}
-		if err := c.Write(cells); err != nil {
+		if err := c.Row(string(r.Status), r.User, r.DisplayName, r.SID, r.Domain, r.DN, r.File, r.Attribute, r.SourceFormat, n(r.SourceWidth), n(r.SourceHeight),
+			n(r.SourceBytes), n(r.Width), n(r.Height), n(r.Bytes), n(r.Quality), n(r.BytesBefore), r.Detail); err != nil {
 			return err
 		}
 	}
-	c.Flush()
-	return c.Error()
-}
-
-// harmless keeps a spreadsheet from taking a cell for a formula (OWASP, CSV injection): an apostrophe makes it text.
-func harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(cell)[0]) {
-		return "'" + cell
-	}
-	return cell
+	return c.Flush()
 }

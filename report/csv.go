@@ -2,11 +2,11 @@ package report
 
 import (
 	"cmp"
-	"encoding/csv"
 	"io"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/photopush/photopush/spreadsheet"
 )
 
 // What stands in the column state of lines that are no rows of the report.
@@ -60,31 +60,25 @@ var csvColumns = []csvColumn{
 	{"sddl", func(l csvLine) string { return l.SDDL }},
 }
 
-// CSV writes the rows with a header (RFC 4180), then a line for each finding and each value that points elsewhere, as UTF-8 with a byte order
-// mark, without which Excel takes it for something else. Times are RFC 3339 in UTC, empty where it has not happened.
+// CSV writes the rows with a header for a spreadsheet, then a line for each finding and each value that points elsewhere. Times are RFC 3339 in UTC, empty where it has not happened.
 func (r *Report) CSV(w io.Writer) error {
-	if _, err := io.WriteString(w, "\ufeff"); err != nil {
-		return err
-	}
-	c := csv.NewWriter(w)
-	c.UseCRLF = true
+	c := spreadsheet.NewWriter(w)
 	record := make([]string, len(csvColumns))
 	for i, column := range csvColumns {
 		record[i] = column.title
 	}
-	if err := c.Write(record); err != nil {
+	if err := c.Row(record...); err != nil {
 		return err
 	}
 	for _, line := range r.lines() {
 		for i, column := range csvColumns {
-			record[i] = harmless(column.cell(line))
+			record[i] = column.cell(line)
 		}
-		if err := c.Write(record); err != nil {
+		if err := c.Row(record...); err != nil {
 			return err
 		}
 	}
-	c.Flush()
-	return c.Error()
+	return c.Flush()
 }
 
 func (r *Report) lines() []csvLine {
@@ -104,14 +98,6 @@ func (r *Report) lines() []csvLine {
 			Path: e.Path}, state: pointsElsewhere})
 	}
 	return lines
-}
-
-// harmless keeps a spreadsheet from taking a cell for a formula (OWASP, CSV injection): an apostrophe makes it text.
-func harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(cell)[0]) {
-		return "'" + cell
-	}
-	return cell
 }
 
 func stamp(t time.Time) string {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bufio"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/photopush/photopush"
+	"github.com/photopush/photopush/spreadsheet"
 )
 
 // A photoColumn of the text.
@@ -138,15 +138,11 @@ func (c PhotoCounts) String() string {
 
 var photoTitles = []string{"user", "display_name", "sid", "domain", "ou", "state", "source", "format", "width", "height", "bytes", "detail"}
 
-// CSV writes a line for each person with a header (RFC 4180), as UTF-8 with a byte order mark, as that of a Report. Without a photo that is used, source, format
+// CSV writes a line for each person with a header for a spreadsheet. Without a photo that is used, source, format
 // and numbers are empty.
 func (p *Photos) CSV(w io.Writer) error {
-	if _, err := io.WriteString(w, "\ufeff"); err != nil {
-		return err
-	}
-	c := csv.NewWriter(w)
-	c.UseCRLF = true
-	if err := c.Write(photoTitles); err != nil {
+	c := spreadsheet.NewWriter(w)
+	if err := c.Row(photoTitles...); err != nil {
 		return err
 	}
 	_, err := p.each(func(r PhotoRow) error {
@@ -154,17 +150,12 @@ func (p *Photos) CSV(w io.Writer) error {
 		if r.Source != "" {
 			numbers = [3]string{strconv.Itoa(r.Width), strconv.Itoa(r.Height), strconv.Itoa(r.Bytes)}
 		}
-		record := []string{r.User, r.DisplayName, string(r.SID), r.Domain, r.OU, string(r.State), r.Source, r.Format, numbers[0], numbers[1], numbers[2], r.Detail}
-		for i := range record {
-			record[i] = harmless(record[i])
-		}
-		return c.Write(record)
+		return c.Row(r.User, r.DisplayName, string(r.SID), r.Domain, r.OU, string(r.State), r.Source, r.Format, numbers[0], numbers[1], numbers[2], r.Detail)
 	})
 	if err != nil {
 		return err
 	}
-	c.Flush()
-	return c.Error()
+	return c.Flush()
 }
 
 type jsonPhoto struct {

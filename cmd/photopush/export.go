@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,7 @@ import (
 
 	photopush "github.com/photopush/photopush"
 	"github.com/photopush/photopush/photoimport"
+	"github.com/photopush/photopush/spreadsheet"
 )
 
 type exportCommand struct {
@@ -124,16 +124,14 @@ func (t *exportTeller) end(folder string) error {
 }
 
 func (t *exportTeller) csv() error {
-	w := csv.NewWriter(t.Stdout)
-	w.UseCRLF = true
-	if err := w.Write([]string{"user", "sid", "domain", "attribute", "file", "bytes", "error"}); err != nil {
+	w := spreadsheet.NewWriter(t.Stdout)
+	if err := w.Row("user", "sid", "domain", "attribute", "file", "bytes", "error"); err != nil {
 		return err
 	}
 	for _, f := range t.files {
-		if err := w.Write([]string{f.User, string(f.SID), f.Domain, f.Attribute, f.File, strconv.Itoa(f.Bytes), f.Error}); err != nil {
+		if err := w.Row(f.User, string(f.SID), f.Domain, f.Attribute, f.File, strconv.Itoa(f.Bytes), f.Error); err != nil {
 			return err
 		}
 	}
-	w.Flush()
-	return w.Error()
+	return w.Flush()
 }
