@@ -30,13 +30,14 @@ type Fitted struct {
 	Source  Info
 	Width   int // px
 	Height  int
-	Quality int // of the JPEG; 0: the pixels of the file are kept as they are
+	Quality int    // of the JPEG; 0: the pixels of the file are kept as they are
+	Note    string // what is to be known of its colours; empty for nothing
 }
 
 // Fit makes a photo for the directory out of a file: decoded as Render does, turned upright, laid on white where it is transparent, scaled down where it is
 // too large and never up, and encoded with the best quality that stays within the limit. Where even the least quality does not, it gets fewer pixels. A JPEG
 // that is within the limits already keeps its pixels, and loses its metadata. The same file and options give the same bytes on every machine, and what was fitted
-// once is fitted by the same options to itself. The error has the reason bad_photo and says what is wrong with the file.
+// once is fitted by the same options to itself. Colours become those of sRGB, as programs take them that know no profile. The error has the reason bad_photo and says what is wrong with the file.
 func Fit(raw []byte, o FitOptions) (*Fitted, error) {
 	s, err := openWithin(raw, MaxFile)
 	if err != nil {
@@ -51,16 +52,24 @@ func Fit(raw []byte, o FitOptions) (*Fitted, error) {
 	if o.Square != "" {
 		cut, _ = o.Square.Cut(info.Width, info.Height)
 	}
-	if s.keeps(cut, o) {
-		return &Fitted{JPEG: s.data, Source: info, Width: info.Width, Height: info.Height}, nil
+	colours, err := s.colours()
+	note := ""
+	switch {
+	case err != nil:
+		note = "its colours may look different, for its colour profile cannot be used: " + err.Error()
+	case colours != nil:
+		note = "its colours are converted to sRGB"
 	}
-	f := fitter{options: o, area: s.area(img, cut)}
+	if colours == nil && s.keeps(cut, o) {
+		return &Fitted{JPEG: s.data, Source: info, Width: info.Width, Height: info.Height, Note: note}, nil
+	}
+	f := fitter{options: o, area: s.area(img, cut), colours: colours}
 	f.resampler = newResampler(f.area)
 	fitted, err := f.fit()
 	if err != nil {
 		return nil, err
 	}
-	fitted.Source = info
+	fitted.Source, fitted.Note = info, note
 	return fitted, nil
 }
 
@@ -70,29 +79,14 @@ func (s *source) keeps(cut image.Rectangle, o FitOptions) bool {
 	return s.jpeg != nil && s.jpeg.plain() && s.orientation <= upright && whole && max(s.width, s.height) <= o.MaxSide && len(s.data) <= o.MaxBytes
 }
 
-// plain tells whether every program shows the file alike, and whether nothing but the picture is left in it: grey or YCbCr, and of APP0 segments only the
-// 14 bytes of JFIF without a small picture beside the large one (JFIF 1.02).
-func (f *jpegFile) plain() bool {
-	if f.mixed() || len(f.components) == 2 {
-		return false
-	}
-	for rest := f.decodable[2:]; len(rest) > 4 && rest[1] != markerSOS; {
-		n := 2 + int(rest[2])<<8 + int(rest[3])
-		if marker := rest[1]; marker == markerAPP0 && (n != 18 || !bytes.HasPrefix(rest[4:], []byte("JFIF\x00")) || rest[16] != 0 || rest[17] != 0) || marker == markerAPP14 {
-			return false
-		}
-		if n > len(rest) {
-			return false
-		}
-		rest = rest[n:]
-	}
-	return true
-}
+// plain tells whether every program shows the file alike, grey or YCbCr, and whether nothing but the picture is left in it.
+func (f *jpegFile) plain() bool { return !f.mixed() && len(f.components) != 2 && !f.others }
 
 // A fitter tries sizes and qualities.
 type fitter struct {
 	options   FitOptions
 	area      area
+	colours   *conversion // nil for none
 	resampler *resampler
 }
 
@@ -117,6 +111,9 @@ func (f *fitter) fit() (*Fitted, error) {
 func (f *fitter) encode(side int) (*Fitted, int, error) {
 	w, h := scaled(f.area.w, f.area.h, side)
 	img := f.resampler.resize(w, h)
+	if f.colours != nil {
+		img = f.colours.picture(img)
+	}
 	try := func(quality int) ([]byte, error) {
 		var b bytes.Buffer
 		err := jpeg.Encode(&b, img, &jpeg.Options{Quality: quality})

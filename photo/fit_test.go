@@ -154,6 +154,10 @@ func TestFitStripsMetadata(t *testing.T) {
 		"JFXX":                  slices.Concat(plain[:2], segment(markerAPP0, append([]byte("JFXX\x00"), secret...)...), plain[2:]),
 		"Adobe":                 slices.Concat(plain[:2], segment(markerAPP14, append([]byte("Adobe\x00\x64\x00\x00\x00\x00\x01"), secret...)...), plain[2:]),
 		"behind the end":        slices.Concat(plain, secret),
+		"comment, last":         behindScan(plain, markerCOM, "", secret),
+		"EXIF, last":            behindScan(plain, markerAPP1, "Exif\x00\x00", secret),
+		"JFXX, last":            behindScan(plain, markerAPP0, "JFXX\x00", secret),
+		"Adobe, last":           behindScan(plain, markerAPP14, "Adobe\x00\x64\x00\x00\x00\x00\x01", secret),
 	} {
 		f := fit(t, raw, thumbnail)
 		if bytes.Contains(f.JPEG, secret[:12]) {
@@ -163,6 +167,12 @@ func TestFitStripsMetadata(t *testing.T) {
 			t.Errorf("%s: %v", name, m.Bounds())
 		}
 	}
+}
+
+// behindScan puts a segment behind the last scan of a JPEG file.
+func behindScan(file []byte, marker byte, mark string, data []byte) []byte {
+	end := len(file) - 2
+	return slices.Concat(file[:end], segment(marker, append([]byte(mark), data...)...), file[end:])
 }
 
 func TestFitOnWhite(t *testing.T) {

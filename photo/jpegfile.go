@@ -9,9 +9,11 @@ import (
 
 // A jpegFile is a JPEG file by its markers (ITU-T T.81, annex B).
 type jpegFile struct {
-	decodable   []byte // the segments that a decoder needs, so that nothing hides in the others; ends with the end of the image
-	exif        []byte // of the first APP1 segment with EXIF data
-	jfif, adobe bool   // JFIF: three components are YCbCr; Adobe without a transformation, and no JFIF: they are RGB
+	decodable   []byte   // the segments that a decoder needs, so that nothing hides in the others; ends with the end of the image
+	exif        []byte   // of the first APP1 segment with EXIF data
+	profile     [][]byte // parts of the colour profile: number, count and bytes
+	others      bool     // there are segments that are decoded, and may hold more than a picture
+	jfif, adobe bool     // JFIF: three components are YCbCr; Adobe without a transformation, and no JFIF: they are RGB
 	progressive bool
 	components  []component
 	scans       int
@@ -32,10 +34,14 @@ const (
 	markerSOFLast                      = 0xcf
 	markerRST0, markerRST7             = 0xd0, 0xd7
 	markerSOI, markerEOI, markerSOS    = 0xd8, 0xd9, 0xda
-	markerAPP0, markerAPP1             = 0xe0, 0xe1
+	markerDQT, markerDRI               = 0xdb, 0xdd
+	markerAPP0, markerAPP1, markerAPP2 = 0xe0, 0xe1, 0xe2
 	markerAPP14, markerAPP15           = 0xee, 0xef
 	markerTEM, markerCOM               = 0x01, 0xfe
 )
+
+// profileMark begins a segment with a colour profile (ICC.1:2010, B.4).
+const profileMark = "ICC_PROFILE\x00"
 
 // parseJPEG walks over raw from marker to marker until the end of the image, and refuses a file that a decoder may take although it is not
 // complete, or that costs more work than its size tells.
@@ -98,7 +104,22 @@ func needed(marker byte) bool {
 	return marker == markerAPP0 || marker == markerAPP14 || marker != markerCOM && (marker < markerAPP0 || marker > markerAPP15)
 }
 
+// plainSegment tells whether a segment holds nothing but the picture: frame, scan, tables, and the 14 bytes of JFIF without a small picture beside the large one (JFIF
+// 1.02). An Adobe segment tells the colour model, and may hold more.
+func plainSegment(marker byte, data []byte) bool {
+	switch marker {
+	case markerSOF0, markerSOF1, markerSOF2, markerSOS, markerDHT, markerDQT:
+		return true
+	case markerDRI:
+		return len(data) == 2
+	case markerAPP0:
+		return len(data) == 14 && bytes.HasPrefix(data, []byte("JFIF\x00")) && data[12] == 0 && data[13] == 0
+	}
+	return false
+}
+
 func (f *jpegFile) segment(marker byte, data []byte) error {
+	f.others = f.others || needed(marker) && !plainSegment(marker, data)
 	switch {
 	case marker == markerSOF0 || marker == markerSOF1 || marker == markerSOF2:
 		f.progressive = marker == markerSOF2
@@ -109,6 +130,8 @@ func (f *jpegFile) segment(marker byte, data []byte) error {
 		return f.scan(data)
 	case marker == markerAPP1 && f.exif == nil && bytes.HasPrefix(data, []byte("Exif\x00\x00")):
 		f.exif = data
+	case marker == markerAPP2 && bytes.HasPrefix(data, []byte(profileMark)) && len(data) >= len(profileMark)+2:
+		f.profile = append(f.profile, data[len(profileMark):])
 	case marker == markerAPP0 && bytes.HasPrefix(data, []byte("JFIF\x00")):
 		f.jfif = true
 	case marker == markerAPP14 && len(data) >= 12 && string(data[:5]) == "Adobe" && data[11] == 0:

@@ -177,3 +177,16 @@ func FuzzSafeName(f *testing.F) {
 		}
 	})
 }
+
+// TestColoursAreTold: what became of colours, or could not, stands in the preview.
+func TestColoursAreTold(t *testing.T) {
+	l := newLab(t, newDomain("corp.example", "ada"))
+	p := picture(1)
+	l.file("ada.jpg", slices.Concat(p[:2], []byte("\xff\xe2\x00\x14ICC_PROFILE\x00\x01\x01half"), p[2:]))
+	var text strings.Builder
+	plan := l.plan(Request{})
+	must(t, plan.Text(&text, false))
+	if plan.Count(Write) != 1 || !strings.Contains(text.String(), "its colours may look different, for its colour profile cannot be used: it is damaged") {
+		t.Errorf("told is\n%s", &text)
+	}
+}

@@ -215,6 +215,9 @@ func (p *planner) fitRow(r *Row) {
 	}
 	values := [][]byte{fitted.JPEG}
 	r.Source, r.Width, r.Height, r.Bytes, r.Quality = fitted.Source, fitted.Width, fitted.Height, len(fitted.JPEG), fitted.Quality
+	if r.Status == Write {
+		r.Detail = fitted.Note
+	}
 	if r.new = photopush.ValuesDigest(values); r.new == r.old {
 		r.Status, r.Detail = Same, ""
 	} else if p.kept += r.Bytes; p.kept <= keepFitted {
