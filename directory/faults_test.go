@@ -496,3 +496,44 @@ func TestSilentDNSServer(t *testing.T) {
 		t.Errorf("got %v, %v", got, err)
 	}
 }
+
+// TestLapsedSignIn has connections that lie idle until their sign-in has ended: a read opens a new one. On a new connection the same
+// answer is the last word, and no connection with it is used again.
+func TestLapsedSignIn(t *testing.T) {
+	c := newCompany(t, 1)
+	names := c.fill(t, 3)
+	d := open(t, c.config(), Options{})
+	for i := range 3 {
+		got, err := accounts(t, d)
+		if diff := cmp.Diff(names, got); err != nil || diff != "" {
+			t.Fatalf("%v, -want +got\n%s", err, diff)
+		}
+		if _, err := d.Changes(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+		if n := c.dcs[0].Counts(); n.Binds != i+1 || n.Connections != i+1 {
+			t.Errorf("after %d lapses the controller counts %+v", i, n)
+		}
+		c.dcs[0].LapseSignIns()
+	}
+	d = open(t, c.config(), Options{})
+	c.dcs[0].SetFaults(simad.Faults{Result: 1})
+	for range 3 {
+		before := c.dcs[0].Counts().Connections
+		if _, err := accounts(t, d); photopush.ReasonOf(err) != photopush.Denied || c.dcs[0].Counts().Connections != before+1 {
+			t.Errorf("got %v after %d connections", err, c.dcs[0].Counts().Connections-before)
+		}
+	}
+}
+
+func TestLapsedSignInOfWriter(t *testing.T) {
+	c, ada := newWriter(t, 1)
+	d := open(t, c.config(), Options{})
+	for _, step := range []photopush.PhotoSwap{swapOf(ada, vals("old"), vals("new")), swapOf(ada, vals("new"), vals("newer"))} {
+		must(t, d.SwapPhoto(t.Context(), step))
+		c.dcs[0].LapseSignIns()
+	}
+	if got, n := has(t, d, ada, "thumbnailPhoto"), c.dcs[0].Counts().Changes; got != "newer" || n != 2 {
+		t.Errorf("%q after %d changes", got, n)
+	}
+}

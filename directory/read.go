@@ -24,7 +24,7 @@ func (q query) request(b base, sizeLimit int) *ldap.SearchRequest {
 }
 
 // use runs f on a connection, and again on another one as long as f loses it and a controller is left. A connection that lay idle
-// and is gone says nothing about its controller. f's other errors are final.
+// and is gone, or is nobody's any more, says nothing about its controller. f's other errors are final.
 func (d *Directory) use(ctx context.Context, f func(*conn) error) error {
 	tried := &trial{}
 	for {
@@ -33,7 +33,7 @@ func (d *Directory) use(ctx context.Context, f func(*conn) error) error {
 			return err
 		}
 		err = f(c)
-		if !isLost(err) {
+		if !isLost(err) && !c.lapsed(err) {
 			if ctx.Err() == nil {
 				d.healthy(c.controller)
 			}
@@ -45,6 +45,17 @@ func (d *Directory) use(ctx context.Context, f func(*conn) error) error {
 			d.fail(tried, c.controller, err)
 		}
 	}
+}
+
+// lapsed tells whether the sign-in of a connection that lay idle may have ended. Active Directory answers operationsError then, as to other faults of
+// a request ("a successful bind must be completed on the connection"). A connection with such an answer is not kept: so each call finds a new one in the
+// end, whose answer counts.
+func (c *conn) lapsed(err error) bool {
+	if resultCode(err) != ldap.LDAPResultOperationsError {
+		return false
+	}
+	c.clean = false
+	return c.reused
 }
 
 // A reading is one read of everything that a query covers, over as many connections as it takes. It knows what was delivered, so

@@ -241,6 +241,15 @@ func (c *Controller) CutConnections() {
 	}
 }
 
+// LapseSignIns ends the sign-in of every open connection, and leaves the connections open, as when the tickets that they rest on have expired.
+func (c *Controller) LapseSignIns() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for s := range c.conns {
+		s.lapsed.Store(true)
+	}
+}
+
 // Close ends everything and waits until nothing is left behind.
 func (c *Controller) Close() error {
 	c.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -22,6 +23,8 @@ type session struct {
 	who   string // key of the account that is bound; empty for nobody
 	sent  int
 	pages pageStates
+
+	lapsed atomic.Bool // the sign-in ends with the next request
 
 	once sync.Once
 	done chan struct{} // closed when the connection is cut
@@ -91,6 +94,9 @@ func (s *session) disconnect() {
 
 // handle answers a request. An error ends the connection.
 func (s *session) handle(m *message) error {
+	if s.lapsed.Swap(false) {
+		s.bound, s.who = false, ""
+	}
 	switch m.op {
 	case opBind:
 		s.c.faults.hangs(HangBind, s.done)
