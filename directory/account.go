@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"strings"
@@ -43,6 +45,35 @@ func (a *Account) Name() string {
 		return "credential cache " + a.CCacheFile
 	}
 	return a.BindUser
+}
+
+// identity tells one account from another as the domain does, as far as its files can be read now: what it sees of the directory depends on it. A renewed
+// certificate, or a cache that is filled anew, stands for the same account.
+func (a *Account) identity() string {
+	switch {
+	case a.Auth == authCertificate:
+		if pair, err := photopush.LoadCertificate(a.CertificateFile, a.KeyFile); err == nil {
+			return certificateHolder(pair.Leaf)
+		}
+	case a.BindUser == "" && a.CCacheFile != "":
+		if owner, err := gss.CacheOwner(a.CCacheFile); err == nil {
+			return owner
+		}
+	}
+	return a.Name()
+}
+
+// subjectAltName is the extension of a certificate that mostly names an account of Active Directory (RFC 5280 4.2.1.6, MS-PKCA 3.1.5.2.1).
+var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+
+func certificateHolder(c *x509.Certificate) string {
+	holder := "certificate of " + c.Subject.String()
+	for _, e := range c.Extensions {
+		if e.Id.Equal(subjectAltName) {
+			holder += fmt.Sprintf(", %x", e.Value)
+		}
+	}
+	return holder
 }
 
 // Mechanism is how, for the guard of credentials: ldap-simple, ldap-kerberos or ldap-certificate.

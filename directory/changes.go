@@ -216,7 +216,7 @@ func (d *Directory) lookForDeleted(ctx context.Context) {
 	d.mu.Unlock()
 	if !visible {
 		d.log.Info("the account cannot see what was deleted: deletions are noticed when everything is read. docs/least-privilege.md says which right it lacks",
-			"domain", d.cfg.Name, "account", d.cfg.BindUser)
+			"domain", d.cfg.Name, "account", d.cfg.Account.Name())
 	}
 }
 

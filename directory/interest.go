@@ -95,7 +95,7 @@ func (in *interest) name(cfg Config) string {
 		Changes      string
 		Account      string
 		Attributes   []string
-	}{strings.ToLower(cfg.Name), cfg.Users, cfg.Workstations, int64(cfg.MaxPhotoSize), cfg.Changes, strings.ToLower(cfg.BindUser), in.attributes})
+	}{strings.ToLower(cfg.Name), cfg.Users, cfg.Workstations, int64(cfg.MaxPhotoSize), cfg.Changes, strings.ToLower(cfg.Account.identity()), in.attributes})
 	if err != nil {
 		in.blind = err.Error()
 	}

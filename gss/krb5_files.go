@@ -78,6 +78,15 @@ func readCache(file string) (*credentials.CCache, error) {
 	return cache, nil
 }
 
+// CacheOwner is whose tickets a credential cache holds, as name@REALM. Its error is a *photopush.SecretError.
+func CacheOwner(file string) (string, error) {
+	cache, err := readCache(file)
+	if err != nil {
+		return "", err
+	}
+	return cache.GetClientPrincipalName().PrincipalNameString() + "@" + cache.GetClientRealm(), nil
+}
+
 // parseCache guards gokrb5's reader, which trusts the lengths in the file.
 func parseCache(b []byte) (cache *credentials.CCache, err error) {
 	defer func() {
