@@ -163,15 +163,17 @@ func bindError(e *ldap.Error, user, url string) error {
 	return searchError(e, "bind at "+url+" as", user)
 }
 
-// saslError says why a SASL bind was refused. It is of the controller, not of the credential: no password was tried, and another controller may
-// accept it.
-func saslError(a *answer, user, url string) error {
+// saslError says why a SASL bind was refused, within TLS or without. It is of the controller, not of the credential: no password was tried, and another
+// controller may accept it.
+func saslError(a *answer, user, url string, withinTLS bool) error {
 	e := a.err()
 	said := &resultError{e}
+	data := refusalData(e.Error())
 	switch {
-	case badBindings(e.Error()):
-		return &lostError{photopush.TLS, fmt.Errorf("the controller sees another TLS connection than we do: something between us, such as a load "+
-			"balancer or an inspection of TLS, ends it and begins another one: connect to the controller itself: %w", said)}
+	case data == badBindings:
+		return &lostError{photopush.TLS, fmt.Errorf("%s: %w", otherTLS, said)}
+	case data == badParameter && withinTLS && a.code == ldap.LDAPResultInvalidCredentials:
+		return &lostError{photopush.Denied, fmt.Errorf("the controller does not let %s in: either %s; or %s: %w", user, refusal(""), otherTLS, said)}
 	case a.code == ldap.LDAPResultInvalidCredentials:
 		return &lostError{photopush.Denied, fmt.Errorf("the controller does not let %s in: %s: %w", user, refusal(e.Error()), said)}
 	case a.code == ldap.LDAPResultStrongAuthRequired, a.code == ldap.LDAPResultConfidentialityRequired, a.code == ldap.LDAPResultAuthMethodNotSupported,
@@ -184,18 +186,29 @@ func saslError(a *answer, user, url string) error {
 	return &lostError{photopush.Unsupported, said}
 }
 
-// badBindings tells whether the text of a refusal names SEC_E_BAD_BINDINGS, 0x80090346 (MS-ERREF 2.1.1).
-func badBindings(text string) bool {
-	m := adData.FindStringSubmatch(text)
-	return m != nil && m[1] == "80090346"
+// otherTLS is what a refused channel binding means.
+const otherTLS = "the controller sees another TLS connection than we do: something between us, such as a load balancer or an inspection of TLS, ends it " +
+	"and begins another one: connect to the controller itself"
+
+// What the text of a refusal may name: SEC_E_BAD_BINDINGS (MS-ERREF 2.1.1), and ERROR_INVALID_PARAMETER (2.2), which controllers that demand a channel binding
+// (LdapEnforceChannelBinding 2) are reported to name as well when Kerberos brings none, or another one.
+const (
+	badBindings  = "80090346"
+	badParameter = "57"
+)
+
+// refusalData is the number behind "data" in the text of a refusal, in lower-case hex; empty for none.
+func refusalData(text string) string {
+	if m := adData.FindStringSubmatch(text); m != nil {
+		return strings.ToLower(m[1])
+	}
+	return ""
 }
 
 // refusal turns the text of result 49 to a ticket or certificate into words.
 func refusal(text string) string {
-	if m := adData.FindStringSubmatch(text); m != nil && m[1] != "52e" {
-		if words, ok := rejections[strings.ToLower(m[1])]; ok {
-			return words
-		}
+	if words, ok := rejections[refusalData(text)]; ok && refusalData(text) != "52e" {
+		return words
 	}
 	return "its key may have changed since the ticket was given, or its policy may not let the account sign in"
 }
@@ -219,10 +232,8 @@ var rejections = map[string]string{
 
 // rejection turns the text of result 49 into words.
 func rejection(text string) string {
-	if m := adData.FindStringSubmatch(text); m != nil {
-		if words, ok := rejections[strings.ToLower(m[1])]; ok {
-			return words
-		}
+	if words, ok := rejections[refusalData(text)]; ok {
+		return words
 	}
 	return "user name or password was rejected"
 }

@@ -48,7 +48,7 @@ func (b *certificateBinder) bind(ctx context.Context, ch *channel) (net.Conn, er
 		case a.code == ldap.LDAPResultInvalidCredentials:
 			return nil, &lostError{photopush.Denied, fmt.Errorf("%w: %w", errNotMapped, &resultError{a.err()})}
 		case a.code != ldap.LDAPResultSuccess:
-			return nil, saslError(a, "certificate "+b.file, ch.controller.url)
+			return nil, saslError(a, "certificate "+b.file, ch.controller.url, true)
 		}
 	}
 	a, err := ch.ask(ctx, extendedRequest(whoAmIOID))
@@ -56,7 +56,7 @@ func (b *certificateBinder) bind(ctx context.Context, ch *channel) (net.Conn, er
 	case err != nil:
 		return nil, ch.lost(ctx, err)
 	case a.code != ldap.LDAPResultSuccess:
-		return nil, saslError(a, "certificate "+b.file, ch.controller.url)
+		return nil, saslError(a, "certificate "+b.file, ch.controller.url, true)
 	case len(a.value) == 0: // anonymous
 		return nil, &lostError{photopush.Denied, errNotMapped}
 	}

@@ -128,7 +128,7 @@ func (b *kerberosBinder) refused(ctx context.Context, ch *channel, g gss.Context
 			return &lostError{photopush.ReasonOf(err), err}
 		}
 	}
-	return saslError(a, b.user, ch.controller.url)
+	return saslError(a, b.user, ch.controller.url, ch.tls != nil)
 }
 
 // agree chooses a security layer, and returns the connection with it.

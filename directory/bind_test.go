@@ -101,6 +101,33 @@ func TestRejectionWords(t *testing.T) {
 	}
 }
 
+// TestSASLRefusals: a refusal of a ticket names every cause that it may have.
+func TestSASLRefusals(t *testing.T) {
+	const refused = "80090308: LdapErr: DSID-0C090702, comment: AcceptSecurityContext error, data %s, v4563\x00"
+	key, tls := "its key may have changed since the ticket was given", "the controller sees another TLS connection than we do"
+	for _, test := range []struct {
+		data      string
+		code      uint16
+		withinTLS bool
+		reason    photopush.Reason
+		says, not string
+	}{
+		{"80090346", 49, true, photopush.TLS, tls, key},
+		{"57", 49, true, photopush.Denied, "either " + key, ""},
+		{"57", 49, true, photopush.Denied, "or " + tls, ""},
+		{"57", 49, false, photopush.Denied, key, tls},
+		{"57", 53, true, photopush.Unsupported, "does not let anybody sign in", tls},
+		{"52e", 49, true, photopush.Denied, key, tls},
+		{"533", 49, true, photopush.Denied, "the account is disabled", tls},
+	} {
+		err := saslError(&answer{code: test.code, text: fmt.Sprintf(refused, test.data)}, reader, "ldaps://dc1.corp.example", test.withinTLS)
+		lost, ok := errors.AsType[*lostError](err)
+		if !ok || lost.reason != test.reason || !strings.Contains(err.Error(), test.says) || test.not != "" && strings.Contains(err.Error(), test.not) {
+			t.Errorf("data %s with code %d: %v", test.data, test.code, err)
+		}
+	}
+}
+
 // TestBindForms signs in with each form of name.
 func TestBindForms(t *testing.T) {
 	c := newCompany(t, 1)
