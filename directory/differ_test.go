@@ -123,6 +123,8 @@ func makeQuestions() []question {
 		question{base: staff, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)"},
 		question{base: strings.ToLower(staff), scope: ldap.ScopeBaseObject, filter: "(objectClass=user)"},
 		question{base: `CN=comma\2c \22Cy\22 \3cc\3e,` + staff, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)"},
+		// Accents, width and kana make no other name (MS-ADTS 6.5.1); to Samba they do.
+		question{base: "OU=Stáff,DC=corp,DC=example", scope: ldap.ScopeBaseObject, filter: "(objectClass=*)", windows: strings.ToLower(staff) + " , 0 references"},
 		question{base: "OU=Gone," + staff, scope: ldap.ScopeWholeSubtree, filter: "(objectClass=*)"},
 		question{base: "no name", scope: ldap.ScopeWholeSubtree, filter: "(objectClass=*)"},
 		question{base: "DC=corp,DC=example", scope: ldap.ScopeWholeSubtree, filter: "(sAMAccountName=ada)"},

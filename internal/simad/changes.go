@@ -138,6 +138,7 @@ func (d *Domain) Move(from, to string) error {
 	if err := d.ensureParents(target.parent()); err != nil {
 		return err
 	}
+	target = d.spelled(target)
 	moved := map[string]string{}
 	for _, o := range slices.Clone(d.order) {
 		if !o.below(key) {

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
@@ -132,14 +133,18 @@ func (d dn) parent() dn {
 }
 
 // fold makes strings equal that Active Directory takes as equal: it compares with NORM_IGNORECASE, NORM_IGNOREKANATYPE,
-// NORM_IGNORENONSPACE and NORM_IGNOREWIDTH (MS-ADTS 3.1.1.2.2.4.13), so that u equals ü.
+// NORM_IGNORENONSPACE and NORM_IGNOREWIDTH (MS-ADTS 6.5.1), so that u equals ü.
 func fold(s string) string {
 	if isPlain(s) {
 		return strings.ToLower(s)
 	}
 	var b strings.Builder
 	for _, r := range norm.NFKD.String(cases.Fold().String(s)) {
-		if r < 0x300 || r > 0x36f { // combining marks
+		switch {
+		case unicode.Is(unicode.Mn, r): // takes no space
+		case 'ァ' <= r && r <= 'ヶ':
+			b.WriteRune(r - 'ァ' + 'ぁ')
+		default:
 			b.WriteRune(r)
 		}
 	}

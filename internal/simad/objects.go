@@ -132,6 +132,7 @@ func (d *Domain) insert(name dn, attrs attributes, l login) (*object, error) {
 		if err := d.ensureParents(name.parent()); err != nil {
 			return nil, err
 		}
+		name = d.spelled(name)
 	}
 	d.usn++
 	sum := sha256.Sum256([]byte("guid " + d.name + " " + strconv.FormatInt(d.usn, 10)))
@@ -173,6 +174,15 @@ func (d *Domain) ensureParents(name dn) error {
 	}
 	_, err := d.insert(name, newAttributes(classes), login{})
 	return err
+}
+
+// spelled is the name of an object below one that is there: whatever whoever names the object called that, it keeps its own name.
+func (d *Domain) spelled(name dn) dn {
+	above := d.objects[name.parent().key()]
+	if above == nil {
+		return name
+	}
+	return append(dn{name[0]}, above.name...)
 }
 
 // AddOU makes an organisational unit or container, with those above it.
