@@ -227,7 +227,7 @@ func TestSealedByMIT(t *testing.T) {
 	cfg.Users.Filter = "(|" + strings.Repeat("(department=Sales and Shipping)", 100) + ")"
 	for name, c := range map[string]struct {
 		o    krblab.LDAPOptions
-		want string // the buffers of the first search
+		want string // the buffers of the answer to the search for users, after that for their base
 	}{
 		"usual":              {krblab.LDAPOptions{}, "search in 1 buffers"},
 		"short buffers":      {krblab.LDAPOptions{Offer: []byte{4, 0, 0, 200}}, "search in 29 buffers"},
@@ -239,7 +239,7 @@ func TestSealedByMIT(t *testing.T) {
 			if err := signedIn(t, r.open(t, cfg)); err != nil {
 				t.Error(err)
 			}
-			for _, want := range []string{"signed-in svc@CORP.EXAMPLE layer 4 at most 131072", c.want} {
+			for _, want := range []string{"signed-in svc@CORP.EXAMPLE layer 4 at most 131072", "search in 1 buffers", c.want} {
 				if said := s.Said(); said != want {
 					t.Errorf("the service says %q, want %q", said, want)
 				}

@@ -210,7 +210,8 @@ func TestPool(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := c.dcs[0].Counts(); n.Connections > maxIdle || n.Searches != 200 {
+	// A search each, and those for the place of the base, until it is known.
+	if n := c.dcs[0].Counts(); n.Connections > maxIdle || n.Searches < 201 || n.Searches > 200+maxLookups {
 		t.Errorf("the far end counts %+v", n)
 	}
 }

@@ -48,11 +48,12 @@ type Directory struct {
 	mu          sync.Mutex
 	closed      bool
 	idle        []*conn
-	controllers []*controller          // by preference
-	current     *controller            // to which the last connection was opened
-	lookAt      time.Time              // when DNS is asked again
-	netbios     string                 // NetBIOS name of the domain, once it was read
-	groups      map[string]knownGroups // by key of the scope
+	controllers []*controller           // by preference
+	current     *controller             // to which the last connection was opened
+	lookAt      time.Time               // when DNS is asked again
+	netbios     string                  // NetBIOS name of the domain, once it was read
+	groups      map[string]knownGroups  // by key of the scope
+	places      map[string]locatedScope // by key of the scope and URL of the controller
 	sites       Sites
 	sitesUntil  time.Time // when they are read again
 	sitesErr    error     // why they are not known until then
@@ -93,6 +94,7 @@ func New(cfg Config, opts Options) (*Directory, error) {
 		writes:  make(chan struct{}, maxWrites),
 		opening: make(chan struct{}, 1),
 		groups:  map[string]knownGroups{},
+		places:  map[string]locatedScope{},
 		siting:  make(chan struct{}, 1),
 	}
 	if d.log == nil {

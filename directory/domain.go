@@ -37,7 +37,7 @@ func (d *Directory) netbiosName(ctx context.Context) (string, error) {
 	}
 	partitions := scope{key: "name", bases: parseBases([]string{"CN=Partitions," + root}), kind: "(objectClass=crossRef)"}.withFilter()
 	filter := partitions.and(equals("nCName", domainDN(d.cfg.Name)))
-	found, err := d.find(ctx, query{"read NetBIOS name", partitions, filter, []string{"objectGUID", "nETBIOSName"}})
+	found, err := d.search(ctx, query{"read NetBIOS name", partitions, filter, []string{"objectGUID", "nETBIOSName"}})
 	if err != nil || len(found) == 0 {
 		return "", err
 	}

@@ -29,10 +29,10 @@ func TestCutEverywhere(t *testing.T) {
 	names := c.fill(t, 12)
 	cfg := c.config()
 	cfg.PageSize = 5
-	// A bind, 12 entries and 3 ends are 16 answers; a cut at the 17th never happens.
-	cutEverywhere(t, c, cfg, names, 16, func(t *testing.T, cut simad.Cut, err error) {
+	// A bind, the base and its end, 12 entries and 3 ends are 18 answers; a cut at the 19th never happens.
+	cutEverywhere(t, c, cfg, names, 18, func(t *testing.T, cut simad.Cut, err error) {
 		// Only a cut behind the last answer does no harm; the one behind the bind's shows at the search.
-		if whole := cut.N == 17 || cut.N == 16 && cut.Where == simad.After; whole != (err == nil) {
+		if whole := cut.N == 19 || cut.N == 18 && cut.Where == simad.After; whole != (err == nil) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -109,7 +109,7 @@ func TestCutOnBoth(t *testing.T) {
 	c := newCompany(t, 2)
 	c.fill(t, 12)
 	for _, dc := range c.dcs {
-		dc.SetFaults(simad.Faults{Cut: simad.Cut{N: 9, Where: simad.Inside, Every: true}})
+		dc.SetFaults(simad.Faults{Cut: simad.Cut{N: 11, Where: simad.Inside, Every: true}})
 	}
 	cfg := c.config()
 	cfg.PageSize = 5

@@ -65,7 +65,7 @@ func TestForest(t *testing.T) {
 
 // TestReferral has a controller refer to another one, at the first page and in the middle of a read: nobody follows, and the error says what to do.
 func TestReferral(t *testing.T) {
-	for after, want := range map[int]int{0: 0, 1: 2} {
+	for after, want := range map[int]int{0: 0, 1: 0, 2: 2} { // searches: for the base, and pages
 		t.Run(fmt.Sprint(after), func(t *testing.T) {
 			c := newCompany(t, 2)
 			c.fill(t, 5)

@@ -301,11 +301,12 @@ func TestManyMembers(t *testing.T) {
 			if diff := cmp.Diff(want, got); err != nil || diff != "" {
 				t.Fatalf("%v, -want +got\n%s", err, diff)
 			}
-			// The group itself, the groups in it, its ranges, and the people: by a hundred GUIDs and by primary group, or all of them by pages.
+			// The group itself, the groups in it, its ranges, the bases, and the people: by a hundred GUIDs and by primary group, or all of them by pages.
 			byGUID := ((len(want)+idsPerSearch-1)/idsPerSearch + 1) * test.bases
-			searches, entries := 2+test.ranges+byGUID, 1+test.ranges+len(want)
+			before := 2 + test.ranges + test.bases
+			searches, entries := before+byGUID, 1+test.ranges+test.bases+len(want)
 			if byGUID > fewSearches {
-				searches, entries = 2+test.ranges+(test.users+cfg.PageSize-1)/cfg.PageSize+test.bases-1, 1+test.ranges+test.users
+				searches, entries = before+(test.users+cfg.PageSize-1)/cfg.PageSize+test.bases-1, 1+test.ranges+test.bases+test.users
 			}
 			if counts := c.dcs[0].Counts(); counts.Searches != searches || counts.Entries != entries {
 				t.Errorf("the far end counts %d searches and %d entries, want %d and %d", counts.Searches, counts.Entries, searches, entries)
@@ -353,8 +354,8 @@ func TestGroupsAreKnownForAMinute(t *testing.T) {
 	searches := 0
 	for i, test := range []struct {
 		name string
-		cost int // the group, its groups in two levels, the user, the membership
-	}{{"ada", 5}, {"ada", 2}, {"ada", 5}} {
+		cost int // the group, its groups in two levels, the base, the user, the membership
+	}{{"ada", 6}, {"ada", 2}, {"ada", 6}} {
 		if i == 2 {
 			now = now.Add(groupsKnownFor)
 		}

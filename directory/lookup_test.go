@@ -84,8 +84,8 @@ func TestNetBIOSNameIsReadOnce(t *testing.T) {
 		_, _, err := d.User(t.Context(), `CORP\ada`)
 		must(t, err)
 	}
-	if n := c.dcs[0].Counts().Searches; n != 5 { // rootDSE, Partitions, and a search for each call
-		t.Errorf("%d searches, want 5", n)
+	if n := c.dcs[0].Counts().Searches; n != 6 { // rootDSE, Partitions, the base, and a search for each call
+		t.Errorf("%d searches, want 6", n)
 	}
 }
 

@@ -15,6 +15,9 @@ func (d *Directory) whyOutside(ctx context.Context, s scope, filter string) (str
 	if err != nil || len(found) == 0 {
 		return "", err
 	}
+	if s, err = d.locatedAnywhere(ctx, s, d.recently()); err != nil {
+		return "", err
+	}
 	why, err := d.leftOut(ctx, s, found[0])
 	return why + " " + decodeText(found[0].DN), err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -68,7 +69,6 @@ type reading struct {
 	seen    map[rawGUID]struct{}
 	stopped error // what deliver returned
 	skipped int
-	foreign int // objects outside the base: never delivered
 	outside int // objects that are excluded or members of no group
 	refs    int // referrals: not followed
 }
@@ -79,17 +79,21 @@ var errStopped = errors.New("stopped by the caller")
 // readAll reads every base without regard to groups. deliver is called in the order of arrival, once per object; its error ends the
 // read and is returned.
 func (d *Directory) readAll(ctx context.Context, q query, deliver func(*ldap.Entry, rawGUID) error) error {
-	return d.readEach(ctx, q, everybody{}, []string{q.filter}, deliver)
+	return d.readEach(ctx, q, d.now(), everybody{}, []string{q.filter}, deliver)
 }
 
-// readEach reads every base with one filter after another, and delivers an object once even when several of them find it.
-func (d *Directory) readEach(ctx context.Context, q query, members membership, filters []string, deliver func(*ldap.Entry, rawGUID) error) error {
+// readEach reads every base with one filter after another, and delivers an object once even when several of them find it. Where the bases lie was
+// looked up after that time.
+func (d *Directory) readEach(ctx context.Context, q query, after time.Time, members membership, filters []string, deliver func(*ldap.Entry, rawGUID) error) error {
 	r := &reading{d: d, query: q, deliver: deliver, members: members, seen: map[rawGUID]struct{}{}}
 	for _, r.query.filter = range filters {
-		for _, b := range q.scope.bases {
-			err := d.use(ctx, func(c *conn) error {
+		for i := range q.scope.bases {
+			err := d.use(ctx, func(c *conn) (err error) {
 				d.readFrom(c.controller)
-				return r.base(ctx, c, b)
+				if r.query.scope, err = d.located(ctx, c, q.scope, after); err != nil {
+					return err
+				}
+				return r.base(ctx, c, r.query.scope.bases[i])
 			})
 			switch {
 			case errors.Is(err, errStopped):
@@ -99,7 +103,7 @@ func (d *Directory) readEach(ctx context.Context, q query, members membership, f
 			}
 		}
 	}
-	d.log.Debug(q.op, "domain", d.cfg.Name, "objects", len(r.seen), "outside", r.outside, "skipped", r.skipped, "referrals", r.refs, "foreign", r.foreign)
+	d.log.Debug(q.op, "domain", d.cfg.Name, "objects", len(r.seen), "outside", r.outside, "referrals", r.refs, "skipped", r.skipped)
 	return nil
 }
 
@@ -120,13 +124,12 @@ func (d *Directory) readObjects(ctx context.Context, q query, ids []photopush.GU
 			return err
 		}
 	}
-	if ids == nil {
-		if err := d.checkExcluded(ctx, q.scope); err != nil {
-			return err
-		}
+	after := d.now()
+	if ids != nil {
+		after = d.recently()
 	}
 	if len(q.scope.groups) == 0 {
-		return d.readEach(ctx, q, everybody{}, q.scope.narrowed(ids == nil, guids), deliver)
+		return d.readEach(ctx, q, after, everybody{}, q.scope.narrowed(ids == nil, guids), deliver)
 	}
 	q.attributes = forMembership(q.attributes)
 	if ids != nil && len(ids) <= fewIDs {
@@ -134,7 +137,7 @@ func (d *Directory) readObjects(ctx context.Context, q query, ids []photopush.GU
 		if err != nil {
 			return err
 		}
-		return d.readEach(ctx, q, members, q.scope.narrowed(false, guids), deliver)
+		return d.readEach(ctx, q, after, members, q.scope.narrowed(false, guids), deliver)
 	}
 	members, err := d.readMembers(ctx, q.scope)
 	if err != nil {
@@ -144,7 +147,7 @@ func (d *Directory) readObjects(ctx context.Context, q query, ids []photopush.GU
 	if ids != nil || len(filters)*len(q.scope.bases) > fewSearches {
 		filters = q.scope.narrowed(ids == nil, guids)
 	}
-	return d.readEach(ctx, q, members, filters, deliver)
+	return d.readEach(ctx, q, after, members, filters, deliver)
 }
 
 // narrowed are the filters that find the objects with these GUIDs, or one that finds all.
@@ -157,24 +160,6 @@ func (s scope) narrowed(all bool, guids []rawGUID) []string {
 		filters = append(filters, s.and(anyGUID(part)))
 	}
 	return filters
-}
-
-// checkExcluded looks whether what the configuration excludes is there. One that was renamed would let in whom it kept out.
-func (d *Directory) checkExcluded(ctx context.Context, s scope) error {
-	for _, b := range s.excluded {
-		err := d.use(ctx, func(c *conn) error {
-			_, err := c.run(ctx, baseSearch(b.name, "(objectClass=*)", "1.1"), "look for", b.name)
-			return err
-		})
-		if resultCode(err) == ldap.LDAPResultNoSuchObject {
-			return &photopush.Error{Reason: photopush.Denied, Op: "look for", On: b.name,
-				Err: errors.New("there is no such object, or the account may not see it: correct " + s.key + ".exclude")}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // baseSearch asks for one object.
@@ -228,8 +213,8 @@ func (r *reading) entry(ctx context.Context, b base, e *ldap.Entry) error {
 	guid, err := identify(b, r.query.scope, e)
 	switch {
 	case errors.Is(err, errForeign):
-		r.foreign++
-		return nil
+		r.stopped = r.d.foreignError(r.query, b, e)
+		return errStopped
 	case errors.Is(err, errLeftOut):
 		r.outside++
 		return nil
@@ -279,11 +264,6 @@ type objectError struct{ err error }
 
 func (e *objectError) Error() string { return e.err.Error() }
 func (e *objectError) Unwrap() error { return e.err }
-
-var (
-	errForeign = errors.New("the object lies outside the base")
-	errLeftOut = errors.New("the object is excluded")
-)
 
 // identify reads the GUID of an object, and checks that it lies where it was looked for, and nowhere that is excluded.
 func identify(b base, s scope, e *ldap.Entry) (rawGUID, error) {
@@ -399,14 +379,20 @@ func (d *Directory) search(ctx context.Context, q query) ([]*ldap.Entry, error) 
 	}
 	var found []*ldap.Entry
 	seen := map[rawGUID]struct{}{}
-	for _, b := range q.scope.bases {
-		err := d.use(ctx, func(c *conn) error {
+	given, after := q.scope, d.recently()
+	for i := range given.bases {
+		err := d.use(ctx, func(c *conn) (err error) {
+			if q.scope, err = d.located(ctx, c, given, after); err != nil {
+				return err
+			}
+			b := q.scope.bases[i]
 			entries, err := c.search(ctx, q, b)
 			if err != nil {
 				return err
 			}
-			found = append(found, d.matches(b, q.scope, entries, seen)...)
-			return nil
+			kept, err := d.matches(q, b, entries, seen)
+			found = append(found, kept...)
+			return err
 		})
 		if err != nil {
 			return nil, err
@@ -416,14 +402,15 @@ func (d *Directory) search(ctx context.Context, q query) ([]*ldap.Entry, error) 
 }
 
 // matches keeps the entries that lie in the scope and were not found before.
-func (d *Directory) matches(b base, s scope, entries []*ldap.Entry, seen map[rawGUID]struct{}) []*ldap.Entry {
-	var kept []*ldap.Entry
+func (d *Directory) matches(q query, b base, entries []*ldap.Entry, seen map[rawGUID]struct{}) (kept []*ldap.Entry, err error) {
 	for _, e := range entries {
-		guid, err := identify(b, s, e)
-		if errors.Is(err, errLeftOut) {
+		guid, err := identify(b, q.scope, e)
+		switch {
+		case errors.Is(err, errForeign):
+			return nil, d.foreignError(q, b, e)
+		case errors.Is(err, errLeftOut):
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			d.log.Warn("object in the directory is left out", "dn", decodeText(e.DN), "err", err)
 			continue
 		}
@@ -433,7 +420,7 @@ func (d *Directory) matches(b base, s scope, entries []*ldap.Entry, seen map[raw
 		seen[guid] = struct{}{}
 		kept = append(kept, e)
 	}
-	return kept
+	return kept, nil
 }
 
 // search runs one short search.

@@ -9,8 +9,8 @@ import (
 
 // A base is where a search starts. What does not lie at or below it is not in scope, whatever a server answers.
 type base struct {
-	name   string
-	parsed *ldap.DN
+	name   string   // as the configuration has it
+	parsed *ldap.DN // that name, or in a located scope the one that the directory has
 }
 
 // covers tells whether dn lies at or below the base.
@@ -21,13 +21,14 @@ func (b base) covers(dn *ldap.DN) bool {
 // A scope says which objects are cared for: those of a kind that lie at or below a base and not at or below an excluded one, pass
 // every rule, and are members of a group, directly, through other groups or by their primary group.
 type scope struct {
-	key      string // of the configuration, for errors: users, workstations
-	bases    []base
-	excluded []base
-	kind     string // filter
-	rules    []rule
-	groups   []string // distinguished names; none: nobody has to be a member
-	filter   string   // kind and rules
+	key        string // of the configuration, for errors: users, workstations
+	configured bool   // bases and exclusions are spelled as in the configuration: they are to be located
+	bases      []base
+	excluded   []base
+	kind       string // filter
+	rules      []rule
+	groups     []string // distinguished names; none: nobody has to be a member
+	filter     string   // kind and rules
 }
 
 // A rule is a filter with what it comes from: the part of a sentence that ends with the object.
@@ -47,14 +48,14 @@ const (
 
 func userScope(c UserScope) scope {
 	return scope{
-		key: "users", bases: parseBases(c.Bases), excluded: parseBases(c.Exclude), kind: peopleFilter, groups: c.Groups,
+		key: "users", configured: true, bases: parseBases(c.Bases), excluded: parseBases(c.Exclude), kind: peopleFilter, groups: c.Groups,
 		rules: []rule{{"users.filter leaves out", c.Filter}},
 	}.withFilter()
 }
 
 func workstationScope(c WorkstationScope) scope {
 	s := scope{
-		key: "workstations", bases: parseBases(c.Bases), excluded: parseBases(c.Exclude), kind: computerFilter, groups: c.Groups,
+		key: "workstations", configured: true, bases: parseBases(c.Bases), excluded: parseBases(c.Exclude), kind: computerFilter, groups: c.Groups,
 		rules: []rule{{"a domain controller never is one:", noControllers}},
 	}
 	if !c.IncludeServers {

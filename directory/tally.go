@@ -95,9 +95,11 @@ func (d *Directory) openContainers(ctx context.Context, t *tally) error {
 		t.why = fmt.Sprintf("more than %d containers were moved or renamed", maxContainers)
 		return nil
 	}
-	// Whom an excluded container kept out, it would let in under another name.
-	if err := errors.Join(d.checkExcluded(ctx, d.people), d.checkExcluded(ctx, d.devices)); err != nil {
-		return err
+	d.forgetPlaces() // they may be bases, or excluded: whom one kept out, it would let in under another name
+	for _, s := range []scope{d.people, d.devices} {
+		if _, err := d.locatedAnywhere(ctx, s, d.recently()); err != nil {
+			return err
+		}
 	}
 	for _, name := range names {
 		if err := d.openContainer(ctx, t, name); err != nil || t.why != "" {
@@ -148,7 +150,7 @@ func (d *Directory) openContainer(ctx context.Context, t *tally, name string) er
 		}
 		return nil
 	})
-	if resultCode(err) == ldap.LDAPResultNoSuchObject {
+	if resultCode(err) == ldap.LDAPResultNoSuchObject || errors.Is(err, errForeign) {
 		t.why = fmt.Sprintf("the container %s was moved again meanwhile", clip(decodeText(name)))
 		return nil
 	}

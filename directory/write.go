@@ -158,6 +158,10 @@ func (w *swap) read(ctx context.Context, c *conn) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	people, err := w.d.located(ctx, c, w.d.people, w.d.recently())
+	if err != nil {
+		return nil, err
+	}
 	request := ldap.NewSearchRequest(name, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, w.d.people.and(""),
 		forMembership([]string{w.Attribute}), nil)
 	entries, err := c.run(ctx, request, "read "+w.Attribute+" of", w.User.DN)
@@ -169,8 +173,8 @@ func (w *swap) read(ctx context.Context, c *conn) ([][]byte, error) {
 	case err != nil:
 		return nil, err
 	}
-	for _, b := range w.d.people.bases {
-		guid, err := identify(b, w.d.people, entries[0])
+	for _, b := range people.bases {
+		guid, err := identify(b, people, entries[0])
 		switch {
 		case errors.Is(err, errForeign), errors.Is(err, errLeftOut):
 		case err != nil || guid.GUID() != w.User.GUID:
@@ -181,6 +185,7 @@ func (w *swap) read(ctx context.Context, c *conn) ([][]byte, error) {
 		}
 	}
 	w.dn = entries[0].DN
+	w.d.forgetPlaces() // or the base was renamed
 	return nil, w.fail(photopush.OutOfScope, errors.New("the user has moved out of scope"))
 }
 
