@@ -22,11 +22,14 @@ const (
 // none. Others may be among them, such as groups. All is set, with why, where that is not certain. In either case Next is the place where
 // the next changes begin, to be kept once the caller has read what is told; which place is then to be kept, Settled says. Errors are those of a read.
 func (d *Directory) Changes(ctx context.Context, since []byte) (photopush.Changes, error) {
-	switch {
-	case d.cfg.Changes == methodFull:
+	if d.cfg.Changes == methodFull {
 		return photopush.Changes{All: true, Why: "the configuration says so: changes is full"}, ctx.Err()
-	case d.watched.blind != "":
-		return photopush.Changes{All: true, Why: d.watched.blind}, ctx.Err()
+	}
+	switch blind, err := d.blindness(ctx); {
+	case err != nil:
+		return photopush.Changes{}, err
+	case blind != "":
+		return photopush.Changes{All: true, Why: blind}, ctx.Err()
 	}
 	from, why := d.placeOf(since)
 	told, err := d.tell(ctx, from, why)

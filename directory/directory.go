@@ -48,11 +48,12 @@ type Directory struct {
 	mu          sync.Mutex
 	closed      bool
 	idle        []*conn
-	controllers []*controller           // by preference
-	current     *controller             // to which the last connection was opened
-	lookAt      time.Time               // when DNS is asked again
-	netbios     string                  // NetBIOS name of the domain, once it was read
-	groups      map[string]knownGroups  // by key of the scope
+	controllers []*controller          // by preference
+	current     *controller            // to which the last connection was opened
+	lookAt      time.Time              // when DNS is asked again
+	netbios     string                 // NetBIOS name of the domain, once it was read
+	groups      map[string]knownGroups // by key of the scope
+	schema      knownSchema
 	places      map[string]locatedScope // by key of the scope and URL of the controller
 	sites       Sites
 	sitesUntil  time.Time // when they are read again

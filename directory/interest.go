@@ -22,17 +22,20 @@ type interest struct {
 	anyGroup   bool     // filters ask for groups in ways that do not tell which
 	digest     string   // names it: a place of another interest does not tell all
 	blind      string   // not empty: why no controller tells all of it
+	asked      []asked  // of which the schema may say so too
 }
 
-// An attribute that no controller tells the changes of, in lower case, with why. Attributes that are not replicated have systemFlags
-// 0x1 in MS-ADA1 to 3; constructed ones are in MS-ADTS 3.1.1.4.5, back links in 3.1.1.1.6.
+// An asked attribute is one that the filter of a section asks for, and that is not read anyway.
+type asked struct{ key, attribute string }
+
+// The usual attributes that no controller tells the changes of, in lower case, with why: those need not be looked up in the schema.
 var untold = func() map[string]string {
 	m := map[string]string{}
 	for why, names := range map[string]string{
-		"each controller has its own value": "badPasswordTime badPwdCount lastLogoff lastLogon logonCount uSNChanged uSNCreated whenChanged",
-		"it is made when it is asked for": "allowedAttributes allowedAttributesEffective canonicalName createTimeStamp modifyTimeStamp msDS-PrincipalName " +
+		ownValue: "badPasswordTime badPwdCount lastLogoff lastLogon logonCount uSNChanged uSNCreated whenChanged",
+		made: "allowedAttributes allowedAttributesEffective canonicalName createTimeStamp modifyTimeStamp msDS-PrincipalName " +
 			"msDS-User-Account-Control-Computed msDS-UserPasswordExpiryTimeComputed primaryGroupToken tokenGroups",
-		"it is a link that other objects have": "directReports managedObjects msDS-IsPrimaryComputerFor msDS-MembersForAzRoleBL msDS-PSOApplied serverReferenceBL",
+		backLink: "directReports managedObjects msDS-IsPrimaryComputerFor msDS-MembersForAzRoleBL msDS-PSOApplied serverReferenceBL",
 	} {
 		for name := range strings.FieldsSeq(names) {
 			m[strings.ToLower(name)] = why
@@ -44,13 +47,15 @@ var untold = func() map[string]string {
 // newInterest is the interest of a configuration. Filters ask for attributes that are not read: they decide who is in scope.
 func newInterest(cfg Config, people, devices scope, photo []string) interest {
 	in := interest{photo: photo, attributes: slices.Concat(userAttributes, photo, workstationAttributes, []string{"name", "isDeleted"})}
+	// A distinguished name is told by name, and by the containers that are moved.
+	known := slices.Concat(in.attributes, []string{"objectClass", "objectCategory", "distinguishedName"})
 	for _, s := range []scope{people, devices} {
 		asked, err := filterTerms(s.and(""))
 		if err != nil {
 			in.blind = fmt.Sprintf("%s.filter cannot be read: %v", s.key, err)
 		}
 		for _, t := range asked {
-			in.add(s.key, t)
+			in.add(s.key, t, known)
 		}
 		in.groups = in.groups || len(s.groups) > 0
 	}
@@ -66,7 +71,7 @@ func newInterest(cfg Config, people, devices scope, photo []string) interest {
 // plainName is the form of an attribute's name (RFC 4512 1.4 keystring); a number in its place is told by no controller under that name.
 var plainName = regexp.MustCompile(`\A[A-Za-z][A-Za-z0-9-]*\z`)
 
-func (in *interest) add(key string, t term) {
+func (in *interest) add(key string, t term, known []string) {
 	why, hidden := untold[strings.ToLower(t.attribute)]
 	switch {
 	case strings.EqualFold(t.attribute, "memberOf"): // a back link too, but the other end of it can be watched
@@ -77,11 +82,14 @@ func (in *interest) add(key string, t term) {
 		}
 		in.memberOf = append(in.memberOf, t.value)
 	case hidden:
-		in.blind = fmt.Sprintf("%s.filter asks for %s, whose changes no controller tells: %s", key, t.attribute, why)
+		in.blind = untoldBy(key, t.attribute, why)
 	case !plainName.MatchString(t.attribute):
 		in.blind = fmt.Sprintf("%s.filter asks for %q, whose changes no controller tells: want the attribute's name", key, clip(t.attribute))
 	default:
 		in.attributes = append(in.attributes, t.attribute)
+		if !containsFold(known, t.attribute) && !slices.ContainsFunc(in.asked, func(a asked) bool { return strings.EqualFold(a.attribute, t.attribute) }) {
+			in.asked = append(in.asked, asked{key, t.attribute})
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ type link struct {
 
 // notReplicated are attributes that each controller has its own value of, or makes from others: they have no stamp.
 var notReplicated = []string{"usnchanged", "usncreated", "whenchanged", "distinguishedname", "memberof", "managedobjects", "directreports",
-	"lastlogon", "badpwdcount", "logoncount", "objectguid"}
+	"lastlogon", "badpwdcount", "logoncount", "objectguid", "nonsecuritymemberbl", "msds-generationid"}
 
 // stamp notes which attributes o has otherwise than old had them.
 func (o *object) stamp(old *object, usn int64) {

@@ -46,7 +46,7 @@ func makeSchema() map[string]attributeType {
 	}
 	add(textSyntax, true, "sAMAccountName", "userPrincipalName", "displayName", "givenName", "sn", "mail", "department",
 		"title", "company", "employeeID", "dNSHostName", "operatingSystem", "operatingSystemVersion", "cn", "name", "ou", "dc", "nETBIOSName",
-		"dnsRoot", "location", "physicalDeliveryOfficeName", "c", "l", "st", "streetAddress", "telephoneNumber", "extensionAttribute1")
+		"dnsRoot", "location", "physicalDeliveryOfficeName", "lDAPDisplayName", "c", "l", "st", "streetAddress", "telephoneNumber", "extensionAttribute1")
 	add(textSyntax, false, "description", "servicePrincipalName", "proxyAddresses", "info")
 	add(oidSyntax, false, "objectClass")
 	add(octetSyntax, true, "thumbnailPhoto", "msDS-GenerationId", "invocationId")
@@ -54,10 +54,10 @@ func makeSchema() map[string]attributeType {
 	add(sidSyntax, true, "objectSid")
 	add(guidSyntax, true, "objectGUID")
 	add(dnSyntax, true, "distinguishedName", "managedBy", "manager", "objectCategory", "nCName", "siteObject", "serverReference", "lastKnownParent")
-	add(dnSyntax, false, "member", "memberOf", "managedObjects", "directReports", "msDS-PrimaryComputer")
+	add(dnSyntax, false, "member", "memberOf", "managedObjects", "directReports", "msDS-PrimaryComputer", "nonSecurityMember", "nonSecurityMemberBL")
 	add(integerSyntax, true, "userAccountControl", "primaryGroupID", "sAMAccountType", "groupType", "pwdLastSet", "lastLogon", "lastLogonTimestamp",
 		"accountExpires", "badPwdCount", "lockoutTime", "logonCount", "uSNCreated", "uSNChanged", "instanceType", "systemFlags",
-		"msDS-SupportedEncryptionTypes", "adminCount", "codePage", "countryCode")
+		"msDS-SupportedEncryptionTypes", "adminCount", "codePage", "countryCode", "linkID")
 	add(timeSyntax, true, "whenCreated", "whenChanged")
 	add(boolSyntax, true, "isCriticalSystemObject", "showInAdvancedViewOnly", "isDeleted", "isRecycled")
 	category := m["objectcategory"]

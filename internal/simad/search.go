@@ -145,8 +145,12 @@ func (d *Domain) find(q *searchRequest) ([]*object, result) {
 		}
 		return []*object{base}, result{}
 	}
+	candidates := d.candidates(q.filter)
+	if base.key == d.schemaName().key() {
+		candidates = d.attributeObjects()
+	}
 	var found []*object
-	for _, o := range d.candidates(q.filter) {
+	for _, o := range candidates {
 		if inScope(o, base, q.scope) && (!o.deleted || q.deleted) && q.filter.eval(d, o) == isTrue && !d.otherContext(base, o) {
 			found = append(found, o)
 		}
