@@ -101,6 +101,30 @@ func TestSchemaCannotBeRead(t *testing.T) {
 	}
 }
 
+// TestSchemaCutEverywhere cuts the connection at each answer of the schema: another controller is asked, and without one the pass fails.
+func TestSchemaCutEverywhere(t *testing.T) {
+	c, cfg := watched(t, methodAuto, 2)
+	cfg.Users.Filter = "(parentGUID=*)"
+	one := cfg
+	one.Controllers = one.Controllers[:1]
+	const answers = 5 // a bind, the rootDSE and its end, the attribute and its end
+	for _, place := range []simad.Place{simad.Before, simad.Inside, simad.After} {
+		for n := 1; n <= answers+1; n++ {
+			cut := simad.Faults{Cut: simad.Cut{N: n, Where: place}}
+			c.dcs[0].SetFaults(cut)
+			if told, err := open(t, cfg, Options{}).Changes(t.Context(), nil); err != nil || told.Why != unwatchable["(parentGUID=*)"] {
+				t.Errorf("cut at %d, %d: %+v, %v", n, place, told, err)
+			}
+			c.dcs[0].SetFaults(cut)
+			told, err := open(t, one, Options{}).Changes(t.Context(), nil)
+			whole := n > answers || n == answers && place == simad.After
+			if whole && (err != nil || told.Why != unwatchable["(parentGUID=*)"]) || !whole && (photopush.ReasonOf(err) != photopush.Offline || told.All) {
+				t.Errorf("cut at %d, %d, alone: %+v, %v", n, place, told, err)
+			}
+		}
+	}
+}
+
 // TestNotInSchema says that an attribute of a filter is not shown.
 func TestNotInSchema(t *testing.T) {
 	_, cfg := watched(t, methodAuto, 1)
