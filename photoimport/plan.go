@@ -183,13 +183,14 @@ func fitFile(f *file, o photo.FitOptions) (*photo.Fitted, int, error) {
 func (p *planner) fit(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(min(4, runtime.GOMAXPROCS(0)))
-	p.total = len(p.rows)
+	var rows []*Row
 	for i := range p.rows {
-		r := &p.rows[i]
-		if r.Status == HasPhoto || r.Status == Gone {
-			p.total--
-			continue
+		if s := p.rows[i].Status; s != HasPhoto && s != Gone {
+			rows = append(rows, &p.rows[i])
 		}
+	}
+	p.total = len(rows)
+	for _, r := range rows {
 		g.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
