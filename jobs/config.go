@@ -17,7 +17,7 @@ type Config struct {
 	VisitsPerSite int           `yaml:"visits_per_site" default:"0" help:"Likewise of one site of Active Directory, so that a narrow line to a branch office is not filled; 0 for no limit of its own. The site follows from the address at the last visit: before its first one a workstation counts for none."`
 	VisitDeadline time.Duration `yaml:"visit_deadline" default:"3m" help:"Longest time for one workstation, from connecting to reading back; 10s to 30m."`
 	VerifyEvery   time.Duration `yaml:"verify_every" default:"168h" help:"How often a workstation in step is looked at again; each has its own place in the interval; 1h to 2160h (90 days)."`
-	FullReadEvery time.Duration `yaml:"full_read_every" default:"168h" help:"How often every user and computer of a domain is read, and not only what the domain controller says has changed: a membership that a filter asks for, and deletions that the account may not see, show by that alone; 1h to 2160h (90 days)."`
+	FullReadEvery time.Duration `yaml:"full_read_every" default:"168h" help:"How often every user and computer of a domain is read, and not only what the domain controller says has changed: deletions that the account may not see, and what it sees or does not see any more since permissions were changed, show by that alone; 1h to 2160h (90 days)."`
 	OfflineRetry  time.Duration `yaml:"offline_retry" default:"2h" help:"When a workstation that was off is tried again; half as much is added at random; 1m to 24h."`
 }
 
