@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/go-ldap/ldap/v3"
@@ -196,7 +197,7 @@ func (a *Account) checkFiles(path string) error {
 	switch {
 	case a.Auth == authCertificate && a.CertificateFile != "" && a.KeyFile != "":
 		key := "certificate_file"
-		_, err := photopush.LoadCertificate(a.CertificateFile, a.KeyFile)
+		_, err := loadCertificate(a.CertificateFile, a.KeyFile, time.Now())
 		if e, ok := errors.AsType[*photopush.SecretError](err); ok && e.Place.File == a.KeyFile {
 			key = "key_file"
 		}

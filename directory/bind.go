@@ -36,7 +36,7 @@ func newBinder(cfg *Config, tickets *gss.Kerberos, log *slog.Logger, now func() 
 	case a.Auth == authSimple:
 		b.binder = &simpleBinder{user: a.BindUser, password: a.password()}
 	case a.Auth == authCertificate:
-		b.binder = &certificateBinder{file: a.CertificateFile, key: a.KeyFile}
+		b.binder = &certificateBinder{file: a.CertificateFile, key: a.KeyFile, now: now}
 	case tickets != nil:
 		b.binder = &kerberosBinder{user: a.Name(), domain: cfg.Name, tickets: tickets}
 	default:

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -16,17 +17,37 @@ import (
 // is no error there, but makes an anonymous connection: so the controller is asked who we are.
 type certificateBinder struct {
 	file, key string
+	now       func() time.Time
 }
 
 // prepare reads the files, so that a renewed certificate counts from the next connection on.
 func (b *certificateBinder) prepare(config *tls.Config) error {
-	own, err := photopush.LoadCertificate(b.file, b.key)
+	own, err := loadCertificate(b.file, b.key, b.now())
 	if err != nil {
 		return unusable("certificate "+b.file, err)
 	}
 	// Whatever authorities the controller names: whether it takes the certificate is for it to say.
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }
 	return nil
+}
+
+// loadCertificate reads a client's certificate and its key. One that is not valid now is of no use: a controller would take it for nobody's, and not say why.
+// The error is a *photopush.SecretError.
+func loadCertificate(file, key string, now time.Time) (tls.Certificate, error) {
+	own, err := photopush.LoadCertificate(file, key)
+	if err != nil {
+		return own, err
+	}
+	var cause *photopush.Cause
+	switch {
+	case now.After(own.Leaf.NotAfter):
+		cause = &photopush.Cause{What: "it was valid until " + own.Leaf.NotAfter.UTC().Format(time.DateTime) + " UTC", Do: "renew it"}
+	case now.Before(own.Leaf.NotBefore):
+		cause = &photopush.Cause{What: "it is not valid before " + own.Leaf.NotBefore.UTC().Format(time.DateTime) + " UTC", Do: "set the time of this server"}
+	default:
+		return own, nil
+	}
+	return tls.Certificate{}, &photopush.SecretError{What: "certificate", Place: photopush.Secret{File: file}, Err: cause}
 }
 
 // whoAmIOID is the name of the operation "Who am I?" (RFC 4532 2.1; MS-ADTS 3.1.1.3.4.2).

@@ -5,12 +5,14 @@ import (
 	"strings"
 )
 
-// bind checks name and password as a domain controller does, and says no in its words.
+// bind checks name and password, or the client's certificate, as a domain controller does, and says no in its words.
 func (s *session) bind(b *bindRequest) result {
 	s.bound, s.who = false, ""
 	switch {
 	case b.version != 3:
 		return result{code: protocolError, text: "00000057: LdapErr: DSID-0C0C0092, comment: only version 3 is answered, data 0, v4563\x00"}
+	case b.sasl == "EXTERNAL" && s.tls:
+		return s.bindExternal()
 	case !b.simple:
 		return result{code: authMethodNotSupported, text: "00002027: LdapErr: DSID-0C090577, comment: Inappropriate authentication method, data 0, v4563\x00"}
 	case b.password == "":

@@ -2,6 +2,7 @@ package simad
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -18,6 +19,8 @@ type ControllerOptions struct {
 	LDAPSPort   uint16          //
 	DNSPort     uint16          // udp and tcp
 	Certificate tls.Certificate // for LDAPS and StartTLS; without one neither works, as on a controller that has none
+	ClientCAs   *x509.CertPool  // authorities that are trusted for the sign-ins of clients (NTAuth); nil for none
+	StrictTLS   bool            // a client's certificate that is not trusted ends TLS; else it stands for nobody
 	MaxPageSize int             // default 1000, as in Active Directory's default query policy
 	MaxValRange int             // values of an attribute that are sent at once; default 1500, as there; -1 for no limit, as Samba has none
 	SambaRules  bool            // result codes of changes as Samba has them: 21 where Windows answers 19, 20 where a second value does not fit

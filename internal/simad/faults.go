@@ -183,8 +183,8 @@ func (b *faultBox) hangs(h Hang, done <-chan struct{}) {
 // Counts are what a controller has seen since it was started. The far end's word: nothing here is told by a client.
 type Counts struct {
 	Connections int // accepted
-	Binds       int // simple binds that succeeded
-	FailedBinds int // simple binds that were refused
+	Binds       int // sign-ins that succeeded, by password or certificate
+	FailedBinds int // passwords that were refused, and certificates that stand for nobody
 	Searches    int // requests, a page each
 	Entries     int // sent
 	Answers     int // messages sent, entries too

@@ -47,7 +47,7 @@ func makeSchema() map[string]attributeType {
 	add(textSyntax, true, "sAMAccountName", "userPrincipalName", "displayName", "givenName", "sn", "mail", "department",
 		"title", "company", "employeeID", "dNSHostName", "operatingSystem", "operatingSystemVersion", "cn", "name", "ou", "dc", "nETBIOSName",
 		"dnsRoot", "location", "physicalDeliveryOfficeName", "lDAPDisplayName", "c", "l", "st", "streetAddress", "telephoneNumber", "extensionAttribute1")
-	add(textSyntax, false, "description", "servicePrincipalName", "proxyAddresses", "info")
+	add(textSyntax, false, "description", "servicePrincipalName", "proxyAddresses", "info", "altSecurityIdentities")
 	add(oidSyntax, false, "objectClass")
 	add(octetSyntax, true, "thumbnailPhoto", "msDS-GenerationId", "invocationId")
 	add(octetSyntax, false, "jpegPhoto", "photo")

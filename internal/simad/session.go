@@ -21,6 +21,10 @@ type session struct {
 	tls   bool
 	bound bool
 	who   string // key of the account that is bound; empty for nobody
+
+	external string // key of the account that the client's certificate stands for
+	implicit bool   // TLS was there from the beginning, with a certificate of the client's
+
 	sent  int
 	pages pageStates
 
@@ -49,7 +53,7 @@ func (s *session) serve(secure bool) {
 	s.c.counts.connections.Add(1)
 	s.c.faults.hangs(HangAccept, s.done)
 	if secure {
-		if s.startTLS() != nil {
+		if s.startTLS(true) != nil {
 			return
 		}
 	}
@@ -70,17 +74,19 @@ func (s *session) serve(secure bool) {
 	}
 }
 
-func (s *session) startTLS() error {
+// startTLS begins TLS; secure says that it was there from the beginning.
+func (s *session) startTLS(secure bool) error {
 	certificate := s.c.certificate.Load()
 	if certificate == nil {
 		return errEnd // a controller without a certificate resets the connection
 	}
-	conn := tls.Server(s.conn, &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12})
+	conn := tls.Server(s.conn, s.c.tlsConfig(*certificate))
 	s.conn = conn
 	if err := conn.Handshake(); err != nil {
 		return err
 	}
 	s.tls = true
+	s.certificateSignIn(conn.ConnectionState(), secure)
 	return nil
 }
 
@@ -128,6 +134,9 @@ func (s *session) handle(m *message) error {
 const oidStartTLS = "1.3.6.1.4.1.1466.20037"
 
 func (s *session) extended(m *message) error {
+	if m.extended == oidWhoAmI {
+		return s.whoAmI(m.id)
+	}
 	if m.extended != oidStartTLS {
 		return s.finish(m.id, opExtendedResult, result{code: protocolError,
 			text: "0000203D: LdapErr: DSID-0C0911F3, comment: Unknown extended request OID, data 0, v4563\x00"})
@@ -148,7 +157,7 @@ func (s *session) extended(m *message) error {
 	if s.in.Buffered() > 0 {
 		return errEnd // bytes in clear behind the request must not be taken for protected ones
 	}
-	if err := s.startTLS(); err != nil {
+	if err := s.startTLS(false); err != nil {
 		return err
 	}
 	s.in = bufio.NewReader(s.conn)

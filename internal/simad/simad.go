@@ -3,7 +3,7 @@
 // the client: messages are built on asn1-ber, distinguished names and filters are its own.
 //
 // A Domain holds the objects. Each Controller started with Serve answers for it, has its own certificate, faults and counters, and a DNS
-// server. Searching, binding (simple), StartTLS and paging are as on Windows. Objects may be modified over LDAP by whom Grant lets, by the rules of
+// server. Searching, binding (simple, and by a client's certificate), StartTLS and paging are as on Windows. Objects may be modified over LDAP by whom Grant lets, by the rules of
 // the schema; adding, deleting and renaming is nobody's right.
 //
 // What tests change in a Domain (Set, Move, Delete …) is recorded as by a replica: DirSync tells the attributes that have changed, uSNChanged

@@ -156,7 +156,7 @@ func TestBind(t *testing.T) {
 	if _, err := conn.Search(search(staff, ldap.ScopeBaseObject, "(objectClass=*)")); resultCode(err) != 1 {
 		t.Errorf("after an anonymous bind: %v", err)
 	}
-	if err := conn.ExternalBind(); resultCode(err) != 7 {
+	if err := conn.MD5Bind("corp.example", "reader", password); resultCode(err) != 7 {
 		t.Errorf("SASL: %v", err)
 	}
 	must(t, d.SetPassword("CN=reader,CN=Users,DC=corp,DC=example", "next"))
