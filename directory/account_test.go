@@ -1,13 +1,10 @@
 package directory
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/binary"
-	"encoding/pem"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -33,8 +30,6 @@ func newClientFiles(t testing.TB) clientFiles {
 // write puts a new certificate and key there; change may alter what is signed. It returns the certificate.
 func (f clientFiles) write(t testing.TB, ca *authority, change func(*x509.Certificate)) *x509.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	must(t, err)
 	template := &x509.Certificate{
@@ -44,15 +39,11 @@ func (f clientFiles) write(t testing.TB, ca *authority, change func(*x509.Certif
 	if change != nil {
 		change(template)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, &key.PublicKey, ca.key)
-	must(t, err)
-	signed, err := x509.ParseCertificate(der)
-	must(t, err)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	must(t, err)
-	must(t, os.WriteFile(f.certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	must(t, os.WriteFile(f.key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
-	return signed
+	signed := ca.sign(t, template)
+	for _, file := range []string{f.certificate, f.key} {
+		must(t, os.WriteFile(file, pemOf(t, signed), 0o600))
+	}
+	return signed.Leaf
 }
 
 // cacheOf is a credential cache of the principal without tickets, version 4 of the file format of MIT krb5.

@@ -1,11 +1,14 @@
 package directory
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,10 +18,11 @@ import (
 	"github.com/photopush/photopush/internal/simad"
 )
 
-// Samba's LDAP server takes neither a client's certificate nor SASL EXTERNAL, so that these tests have the simulated domain alone, which follows MS-ADTS.
+// Samba's LDAP server takes neither a client's certificate nor SASL EXTERNAL. So these tests have the simulated domain, which follows MS-ADTS; in TestCertificates
+// a service on OpenSSL is the judge.
 
 // certified is a company of controllers that take certificates of its authority, and the files of one that is mapped to svc-read.
-func certified(t *testing.T, opts ...simad.ControllerOptions) (*company, clientFiles, *x509.Certificate) {
+func certified(t *testing.T, opts ...simad.ControllerOptions) (*company, clientFiles) {
 	t.Helper()
 	c := newCompany(t, 0)
 	for _, o := range opts {
@@ -27,9 +31,8 @@ func certified(t *testing.T, opts ...simad.ControllerOptions) (*company, clientF
 		c.serve(t, o)
 	}
 	files := newClientFiles(t)
-	own := files.write(t, c.ca, nil)
-	must(t, c.mapTo(readerDN, own))
-	return c, files, own
+	must(t, c.mapTo(readerDN, files.write(t, c.ca, nil)))
+	return c, files
 }
 
 // mapTo lets a certificate stand for an account.
@@ -51,7 +54,7 @@ func (c *company) byCertificate(files clientFiles, scheme string) Config {
 func TestCertificate(t *testing.T) {
 	for _, scheme := range []string{"ldaps", "ldap"} {
 		t.Run(scheme, func(t *testing.T) {
-			c, files, _ := certified(t, simad.ControllerOptions{})
+			c, files := certified(t, simad.ControllerOptions{})
 			names := c.fill(t, 3)
 			log := &logBuffer{}
 			d := open(t, c.byCertificate(files, scheme), Options{Logger: log.logger()})
@@ -97,7 +100,7 @@ func TestUnknownCertificate(t *testing.T) {
 	} {
 		for _, scheme := range []string{"ldaps", "ldap"} {
 			t.Run(name+" "+scheme, func(t *testing.T) {
-				c, files, _ := certified(t, simad.ControllerOptions{}, simad.ControllerOptions{})
+				c, files := certified(t, simad.ControllerOptions{}, simad.ControllerOptions{})
 				u := simad.User{OU: "OU=Service,DC=corp,DC=example", Account: "svc2", Password: readerPwd}
 				if test.account != nil {
 					test.account(&u)
@@ -130,7 +133,7 @@ func TestUnknownCertificate(t *testing.T) {
 func TestCertificateEndsTLS(t *testing.T) {
 	for _, scheme := range []string{"ldaps", "ldap"} {
 		t.Run(scheme, func(t *testing.T) {
-			c, files, _ := certified(t, simad.ControllerOptions{})
+			c, files := certified(t, simad.ControllerOptions{})
 			names := c.fill(t, 3)
 			strict := c.serve(t, simad.ControllerOptions{StrictTLS: true})
 			cfg := c.byCertificate(files, scheme)
@@ -152,6 +155,32 @@ func TestCertificateEndsTLS(t *testing.T) {
 	}
 }
 
+// A resetConn is reset by its peer before the first request: it takes the two flights of the handshake, and nothing more.
+type resetConn struct {
+	net.Conn
+	writes int
+}
+
+func (c *resetConn) Write(b []byte) (int, error) {
+	if c.writes++; c.writes > 2 {
+		return 0, syscall.ECONNRESET
+	}
+	return c.Conn.Write(b)
+}
+
+// TestCertificateEndsTLSEarly: why the controller ended TLS is told also where the connection is gone by the time of the first request.
+func TestCertificateEndsTLSEarly(t *testing.T) {
+	c, files := certified(t)
+	c.serve(t, simad.ControllerOptions{StrictTLS: true})
+	d := open(t, c.byCertificate(files, "ldaps"), Options{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, c.dcs[0].LDAPSAddr())
+		return &resetConn{Conn: conn}, err
+	}})
+	if _, err := accounts(t, d); photopush.ReasonOf(err) != photopush.TLS || !strings.Contains(err.Error(), "the controller ends TLS") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestCertificateFiles that cannot be used are told as such, and nobody is contacted.
 func TestCertificateFiles(t *testing.T) {
 	late := time.Now().Add(2 * time.Hour)
@@ -170,7 +199,7 @@ func TestCertificateFiles(t *testing.T) {
 		"key of other": {change: otherKey, want: "cannot use the certificate in file CERT: tls: private key does not match public key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, files, _ := certified(t, simad.ControllerOptions{})
+			c, files := certified(t, simad.ControllerOptions{})
 			if test.change != nil {
 				test.change(t, c, files)
 			}
@@ -200,7 +229,7 @@ func otherKey(t *testing.T, c *company, f clientFiles) {
 // TestCertificateCutEverywhere cuts the connection at each answer until the account is accepted: the next controller is used.
 func TestCertificateCutEverywhere(t *testing.T) {
 	for scheme, answers := range map[string]int{"ldaps": 1, "ldap": 3} { // who am I; StartTLS and the bind before it
-		c, files, _ := certified(t, simad.ControllerOptions{}, simad.ControllerOptions{})
+		c, files := certified(t, simad.ControllerOptions{}, simad.ControllerOptions{})
 		names := c.fill(t, 3)
 		for n := 1; n <= answers; n++ {
 			for _, place := range []simad.Place{simad.Before, simad.Inside} {

@@ -5,8 +5,6 @@ package directory
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"io"
 	"net"
@@ -119,14 +117,6 @@ func (r *realm) certificate(t *testing.T, names ...string) string {
 	file := filepath.Join(t.TempDir(), "certificate.pem")
 	must(t, os.WriteFile(file, pemOf(t, r.ca.issue(t, names...)), 0o600))
 	return file
-}
-
-func pemOf(t *testing.T, c tls.Certificate) []byte {
-	t.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
-	must(t, err)
-	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
-	return append(b, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
 }
 
 // TestKerberosWithinTLS: a service that demands the binding to its certificate, and refuses to protect messages twice, lets us in.

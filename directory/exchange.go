@@ -40,7 +40,7 @@ func (ch *channel) ask(ctx context.Context, op *ber.Packet) (*answer, error) {
 	request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, ch.last, "messageID"))
 	request.AppendChild(op)
 	if _, err := ch.Write(request.Bytes()); err != nil {
-		return nil, err
+		return nil, ch.alert(err)
 	}
 	limited := &io.LimitedReader{R: ch, N: maxAnswer}
 	b, err := readElement(limited, nil)
@@ -62,6 +62,23 @@ func (ch *channel) ask(ctx context.Context, op *ber.Packet) (*answer, error) {
 	return a, nil
 }
 
+// alert is why TLS was ended where that was said before a write failed; else it is the write's error. With TLS 1.3 a client's certificate is judged behind the
+// handshake, and the connection may be gone by the time of the first request.
+func (ch *channel) alert(failed error) error {
+	if ch.tls == nil {
+		return failed
+	}
+	if _, err := ch.Read(make([]byte, 1)); isAlert(err) {
+		return err
+	}
+	return failed
+}
+
+func isAlert(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
+}
+
 var errNotSent = errors.New("time ran out before the request was sent")
 
 // lost is the error when ask got no answer.
@@ -72,7 +89,7 @@ func (ch *channel) lost(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return &lostError{photopush.Timeout, fmt.Errorf("no answer within %s", ch.timeout)}
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // an alert; with TLS 1.3 it comes after the handshake
+	if isAlert(err) {
 		return &lostError{photopush.TLS, fmt.Errorf("the controller ends TLS: %w", err)}
 	}
 	return &lostError{photopush.Offline, fmt.Errorf("connection lost: %w", err)}

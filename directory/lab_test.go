@@ -193,8 +193,6 @@ func (a *authority) issueUntil(t testing.TB, end time.Time, names ...string) tls
 
 func (a *authority) issueFor(t testing.TB, usage x509.ExtKeyUsage, end time.Time, names ...string) tls.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: names[0]},
 		NotBefore: end.Add(-2 * time.Hour), NotAfter: end,
@@ -207,9 +205,27 @@ func (a *authority) issueFor(t testing.TB, usage x509.ExtKeyUsage, end time.Time
 			template.DNSNames = append(template.DNSNames, n)
 		}
 	}
+	return a.sign(t, template)
+}
+
+// sign makes a certificate with a key of its own.
+func (a *authority) sign(t testing.TB, template *x509.Certificate) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	must(t, err)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	leaf, err := x509.ParseCertificate(der)
+	must(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+func pemOf(t testing.TB, c tls.Certificate) []byte {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	must(t, err)
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
+	return append(b, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
 }
 
 // A logBuffer keeps log lines of level Info and above.
