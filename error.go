@@ -61,7 +61,7 @@ func Remedy(err error) string {
 // ErrNoDirectory is in the chain of an error when no domain controller could be used at all (exit code 6).
 var ErrNoDirectory = errors.New("no domain controller answers")
 
-// ErrOvertaken is in the chain when another process has read the same since; nothing was stored, and a new read can begin.
+// ErrOvertaken is in the chain when another process has read the same since: everything is to be read anew.
 var ErrOvertaken = errors.New("another process has read it meanwhile")
 
 // ErrUnknownUser and ErrUnknownWorkstation are in the chain when nobody has that name (exit code 3).

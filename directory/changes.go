@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -78,8 +79,8 @@ func (d *Directory) changesSince(ctx context.Context, from place) (told photopus
 	default:
 		found, err = d.countSince(ctx, &from)
 	}
-	if refused, ok := errors.AsType[*refusedError](err); ok {
-		return told, fmt.Sprintf("what has changed is not told: %v", refused), nil
+	if isUntold(err) {
+		return told, fmt.Sprintf("what has changed is not told: %v", err), nil
 	}
 	if err != nil {
 		return told, "", err
@@ -106,7 +107,7 @@ func (d *Directory) beginAgain(ctx context.Context, before place, why string) (p
 	all := photopush.Changes{All: true, Why: why}
 	p := place{Method: before.Method, Scope: d.watched.digest, Counts: before.Counts}
 	err := d.begin(ctx, &p)
-	if _, refused := errors.AsType[*refusedError](err); refused || unanswered(err) {
+	if isUntold(err) {
 		all.Why += fmt.Sprintf("; and the next time too: what changes is not told: %v", err)
 		return all, nil
 	}
@@ -128,8 +129,7 @@ func (d *Directory) begin(ctx context.Context, p *place) error {
 	if d.cfg.Changes != methodUSN {
 		sync := *p
 		err := d.beginSync(ctx, &sync)
-		_, refused := errors.AsType[*refusedError](err)
-		if !refused && !unanswered(err) || d.cfg.Changes == methodDirSync {
+		if !isUntold(err) || d.cfg.Changes == methodDirSync {
 			*p = sync
 			return err
 		}
@@ -172,10 +172,14 @@ type refusedError struct{ err error }
 func (e *refusedError) Error() string { return e.err.Error() }
 func (e *refusedError) Unwrap() error { return e.err }
 
-// unanswered tells whether every controller let the question for changes wait until the time was over. They may answer others: a domain is not left unread
-// because nobody tells what changes in it.
-func unanswered(err error) bool {
-	return errors.Is(err, photopush.ErrNoDirectory) && photopush.ReasonOf(err) == photopush.Timeout
+// isUntold tells whether err says that a question about changes was refused, or let wait until the time was over. Other questions may be answered: a domain is
+// not left unread because nobody tells what changes in it, and where nobody answers at all, the read says so.
+func isUntold(err error) bool {
+	if _, refused := errors.AsType[*refusedError](err); refused {
+		return true
+	}
+	e, ok := errors.AsType[*noDirectoryError](err)
+	return ok && slices.ContainsFunc(e.failed, func(f failure) bool { return f.err.reason == photopush.Timeout })
 }
 
 // refuse marks the answers of a server to a question about changes; what is lost stays so.

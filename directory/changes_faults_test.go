@@ -155,14 +155,19 @@ func TestEveryControllerTells(t *testing.T) {
 	}
 }
 
-// TestDirSyncUnanswered lets no controller answer the question for changes: everything is read all the same.
+// TestDirSyncUnanswered lets no controller answer the question for changes, the first one or a later one: everything is read all the same. It does not
+// matter that one of them is off.
 func TestDirSyncUnanswered(t *testing.T) {
 	for method, told := range map[string]string{methodAuto: methodUSN, methodDirSync: ""} {
-		c, cfg := watched(t, method, 2)
+		c, cfg := watched(t, method, 3)
 		cfg.Timeout = time.Second
-		for _, dc := range c.dcs {
-			dc.SetFaults(simad.Faults{Hang: simad.HangSync})
+		must(t, c.dcs[0].SetDown(true))
+		silent := func(h simad.Hang) {
+			for _, dc := range c.dcs {
+				dc.SetFaults(simad.Faults{Hang: h})
+			}
 		}
+		silent(simad.HangSync)
 		d, k := open(t, cfg, Options{}), &keeper{}
 		if all := k.pass(t, d); !all.All || (all.Next != nil) != (told != "") {
 			t.Errorf("%s: told %+v", method, all)
@@ -171,6 +176,24 @@ func TestDirSyncUnanswered(t *testing.T) {
 			t.Errorf("%s: the place is %s, %v", method, k.place, err)
 		}
 		k.check(t, d)
+
+		silent(simad.NoHang)
+		k.place = nil
+		k.pass(t, open(t, cfg, Options{}))
+		if p, err := decodePlace(k.place); err != nil || p.Method != methodDirSync {
+			t.Fatalf("%s: the place is %s, %v", method, k.place, err)
+		}
+		someChanges(simChanger{t, c}, 1)
+		silent(simad.HangSync)
+		if all := k.pass(t, open(t, cfg, Options{})); !all.All {
+			t.Errorf("%s: later: told %+v", method, all)
+		}
+		k.check(t, d)
+		silent(simad.HangSearch)
+		if told, err := open(t, cfg, Options{}).Changes(t.Context(), k.place); err == nil && !told.All {
+			t.Errorf("%s: where nobody answers: told %+v, %v", method, told, err)
+		}
+		silent(simad.NoHang)
 	}
 }
 

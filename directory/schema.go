@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -53,9 +52,9 @@ func (d *Directory) blindness(ctx context.Context) (string, error) {
 	}
 	blind, unknown, err := d.askSchema(ctx)
 	next := knownSchema{until: d.now().Add(keepSchema), blind: blind}
-	if refused, ok := errors.AsType[*refusedError](err); ok {
+	if isUntold(err) {
 		next.until, next.blind = d.now().Add(retrySchema), known.blind
-		unknown = fmt.Sprintf("the schema cannot be read: %v", refused)
+		unknown = fmt.Sprintf("the schema cannot be read: %v", err)
 	} else if err != nil {
 		return "", err
 	}

@@ -27,16 +27,13 @@ func (j *Jobs) readAll(ctx context.Context) (read int, err error) {
 	return read, errors.Join(errs...)
 }
 
-// maxOvertaken is how often a read that another process has overtaken begins anew.
-const maxOvertaken = 3
-
+// readDomain reads what is to be read of a domain. A read that another process has overtaken begins anew, and is of everything: it may have stored what was
+// no longer so.
 func (j *Jobs) readDomain(ctx context.Context, d *Domain) error {
 	return j.asReader(ctx, d, func() error {
-		r := &domainRead{Jobs: j, d: d}
-		err := r.read(ctx)
-		for n := 1; errors.Is(err, photopush.ErrOvertaken) && n < maxOvertaken; n++ {
-			r = &domainRead{Jobs: j, d: d, again: r.touched()}
-			err = r.read(ctx)
+		err := (&domainRead{Jobs: j, d: d}).read(ctx)
+		if errors.Is(err, photopush.ErrOvertaken) {
+			err = (&domainRead{Jobs: j, d: d}).read(ctx)
 		}
 		return err
 	})

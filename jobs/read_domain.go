@@ -17,7 +17,6 @@ import (
 type domainRead struct {
 	*Jobs
 	d     *Domain
-	again []photopush.Change // objects that a read stored which was overtaken: it may have stored what was no longer so
 	since photopush.Bookmark
 	pass  int64
 	list  []photopush.Change      // what is to be looked at
@@ -38,7 +37,7 @@ func (r *domainRead) read(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.list = merge(told.List, r.again)
+	r.list = told.List
 	if err := r.findFresh(ctx); err != nil {
 		return err
 	}
@@ -62,34 +61,6 @@ func (r *domainRead) read(ctx context.Context) (err error) {
 		return r.changed(ctx, told)
 	}
 	return r.everything(ctx, told, why)
-}
-
-// merge adds what is not in the list yet.
-func merge(list, more []photopush.Change) []photopush.Change {
-	if len(more) == 0 {
-		return list
-	}
-	photos := map[photopush.GUID]bool{}
-	for _, c := range slices.Concat(list, more) {
-		photos[c.ID] = photos[c.ID] || c.Photo
-	}
-	merged := make([]photopush.Change, 0, len(photos))
-	for id, photo := range photos {
-		merged = append(merged, photopush.Change{ID: id, Photo: photo})
-	}
-	return merged
-}
-
-// touched are the objects of which this read may have stored something.
-func (r *domainRead) touched() []photopush.Change {
-	all := slices.Clone(r.list)
-	for id := range r.fresh {
-		all = append(all, photopush.Change{ID: id, Photo: true})
-	}
-	for _, id := range r.need {
-		all = append(all, photopush.Change{ID: id, Photo: true})
-	}
-	return all
 }
 
 // findFresh gathers the users whose photos are to be looked at again: they may have changed, could not be judged, or were judged by another recipe or with

@@ -251,8 +251,8 @@ func TestReadFailsInTheMiddle(t *testing.T) {
 	})
 }
 
-// TestOvertaken: another process reads the same meanwhile, and stores what has changed since. The pass may have put what was before over it: what it has
-// touched it reads again, although it is told nothing of that any more.
+// TestOvertaken: another process reads the same meanwhile, and stores what has changed since. The pass may have put what was before over it, so
+// that it reads everything.
 func TestOvertaken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCompany(t)
@@ -274,7 +274,7 @@ func TestOvertaken(t *testing.T) {
 			d.asked = tellings{}
 		}
 		c.mustPass()
-		if d.asked != (tellings{Changes: 1, Photos: 1}) { // the rest of the pass that was overtaken, and the next one
+		if d.asked != (tellings{Changes: 1, Photos: 2, Workstations: 3}) { // after the pass that was overtaken
 			t.Errorf("asked for %+v", d.asked)
 		}
 		if want, _ := digest(changed.photos); c.user(changed).Digest != want {

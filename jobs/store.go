@@ -20,7 +20,8 @@ type Store interface {
 	PutWorkstations(ctx context.Context, pass int64, ws []photopush.Workstation) error
 	// EndPass ends a read of everything: what it has not put is gone. next is where the changes after it begin.
 	EndPass(ctx context.Context, domain string, pass int64, next photopush.Bookmark) (users, workstations int, err error)
-	// EndChanges ends a read of changes: what of looked it has not put is gone. ErrOvertaken is in the chain when another process has stored another bookmark.
+	// EndChanges ends a read of changes: what of looked it has not put is gone. ErrOvertaken is in the chain when another process has stored another bookmark, which
+	// has no place any more then.
 	EndChanges(ctx context.Context, domain string, pass int64, since photopush.Bookmark, looked []photopush.GUID, next photopush.Bookmark) (users, workstations int, err error)
 	// UsersOf yields the users of a domain that are not gone; Unjudged are those whose photo could not be judged.
 	UsersOf(ctx context.Context, domain string) iter.Seq2[photopush.UserRecord, error]

@@ -102,36 +102,51 @@ func (s *Store) EndPass(ctx context.Context, domain string, pass int64, next pho
 }
 
 // EndChanges says that the pass looked at everything that changed since the bookmark: what of it the pass did not put is gone, and next is where
-// the changes after it begin. ErrOvertaken is in the chain, and nothing was stored, when another process has stored another bookmark since.
+// the changes after it begin. ErrOvertaken is in the chain when another process has stored another bookmark since: what the pass has put may have
+// replaced what is newer, so that nobody is gone, and the place is forgotten: everything is to be read.
 func (s *Store) EndChanges(ctx context.Context, domain string, pass int64, since photopush.Bookmark, looked []photopush.GUID, next photopush.Bookmark) (users, workstations int, err error) {
-	err = s.write(ctx, "end pass of "+domain, func(t *tx) error {
+	overtaken := false
+	err = s.write(ctx, "end pass of "+domain, func(t *tx) (err error) {
 		if err := t.endPass(domain, pass); err != nil {
 			return err
 		}
-		r, err := t.exec("UPDATE bookmark SET place = ?, recipes = ?, revision = revision + 1 WHERE domain = ? AND revision = ?", next.Place, next.Recipes,
-			domain, since.Revision)
-		if err != nil {
+		if overtaken, err = t.moveBookmark(domain, since, next); err != nil || overtaken {
 			return err
 		}
-		if n, err := r.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(fmt.Errorf("read of %s: %w", domain, photopush.ErrOvertaken), err)
-		}
-		for _, id := range looked {
-			for table, gone := range map[string]*int{"directory_user SET gone_since = ? WHERE guid = ?": &users, "workstation SET gone_since = ? WHERE id = ?": &workstations} {
-				r, err := t.exec("UPDATE "+table+" AND domain = ? AND pass < ? AND gone_since = 0", t.now, string(id), domain, pass)
-				if err != nil {
-					return err
-				}
-				n, err := r.RowsAffected()
-				if err != nil {
-					return err
-				}
-				*gone += int(n)
+		users, workstations, err = t.goneOf(domain, pass, looked)
+		return err
+	})
+	if err == nil && overtaken {
+		err = fmt.Errorf("read of %s: %w", domain, photopush.ErrOvertaken)
+	}
+	return users, workstations, err
+}
+
+// moveBookmark stores the next place, unless the bookmark is another one than since: then it forgets the place.
+func (t *tx) moveBookmark(domain string, since, next photopush.Bookmark) (overtaken bool, err error) {
+	moved, err := t.changed("UPDATE bookmark SET place = ?, recipes = ?, revision = revision + 1 WHERE domain = ? AND revision = ?", next.Place, next.Recipes,
+		domain, since.Revision)
+	if err != nil || moved {
+		return false, err
+	}
+	_, err = t.exec("UPDATE bookmark SET place = NULL, revision = revision + 1 WHERE domain = ?", domain)
+	return true, err
+}
+
+// goneOf marks those of the objects that the pass has not put.
+func (t *tx) goneOf(domain string, pass int64, looked []photopush.GUID) (users, workstations int, err error) {
+	for _, id := range looked {
+		for table, gone := range map[string]*int{"directory_user SET gone_since = ? WHERE guid = ?": &users, "workstation SET gone_since = ? WHERE id = ?": &workstations} {
+			is, err := t.changed("UPDATE "+table+" AND domain = ? AND pass < ? AND gone_since = 0", t.now, string(id), domain, pass)
+			if err != nil {
+				return users, workstations, err
+			}
+			if is {
+				*gone++
 			}
 		}
-		return nil
-	})
-	return users, workstations, err
+	}
+	return users, workstations, nil
 }
 
 func (t *tx) endPass(domain string, pass int64) error {

@@ -58,7 +58,7 @@ func changes(s *suite) {
 	s.same("bookmark", complete, photopush.Bookmark{Place: []byte("two"), Complete: s.now(), Revision: lost.Revision + 1})
 }
 
-// Who has been overtaken stores neither who is gone nor where he was.
+// Who has been overtaken stores neither who is gone nor where he was; and everything is to be read, for what he has put may be older than what was there.
 func changesOvertaken(s *suite) {
 	s.company(2)
 	slow, since := s.read(nil, nil)
@@ -74,7 +74,10 @@ func changesOvertaken(s *suite) {
 	s.same("gone since", u.GoneSince, time.Time{})
 	b, err := s.Bookmark(s.ctx, domain)
 	s.ok(err)
-	s.same("place", b.Place, []byte("quick"))
+	s.same("place", b.Place, []byte(nil))
+	again, now := s.read([]photopush.UserRecord{user(1)}, nil)
+	_, _, err = s.EndChanges(s.ctx, domain, again, now, nil, photopush.Bookmark{Place: []byte("again")})
+	s.ok(err)
 }
 
 // Users of a domain, and those of them whose photo could not be judged, without whoever is gone.
