@@ -4,6 +4,7 @@ package spreadsheet
 import (
 	"encoding/csv"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -41,10 +42,16 @@ func (w *Writer) Flush() error {
 	return w.csv.Error()
 }
 
-// harmless keeps a spreadsheet from taking a cell for a formula (OWASP, CSV injection): an apostrophe makes it text.
+// formula finds the signs that begin a formula, where a cell begins or may be made to begin. An Excel whose list separator is the semicolon, as in Germany and
+// France, does not know the commas: it splits a cell at semicolons, and at line ends too, for a quote counts for it only at the beginning of what it takes for a cell.
+var formula = regexp.MustCompile(`(^\p{Z}*|[;\t\r\n][\p{Z}"]*)([=+\-@＝＋－＠])`)
+
+// harmless keeps a spreadsheet from taking a cell, or a part of one, for a formula (OWASP, CSV injection): an apostrophe makes it text. Quotes around the cell would
+// not do: where they matter they are not looked at.
 func harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(cell)[0]) {
-		return "'" + cell
+	safe := formula.ReplaceAllString(cell, "${1}'${2}")
+	if cell != "" && strings.ContainsRune("\t\r\n", rune(cell[0])) {
+		return "'" + safe
 	}
-	return cell
+	return safe
 }
