@@ -37,6 +37,8 @@ type Store interface {
 	PutImportChanges(ctx context.Context, changes []photopush.ImportChange) error
 	EndImport(ctx context.Context, id string) error
 	Imports(ctx context.Context) ([]photopush.ImportRun, error)
+	// UnendedImports are the runs without an end: one that is going on, and those that were killed.
+	UnendedImports(ctx context.Context) (ids []string, err error)
 }
 
 // An Importer plans and runs imports. Its fields are set before it is used.

@@ -45,7 +45,7 @@ func (im *Importer) Run(ctx context.Context, p *Plan) (id string, err error) {
 // tidy stores what runs did that were killed, as their files tell, and removes the files that were kept for long enough, but not that of a run that is to be undone
 // now; empty for none. The lock is held.
 func (im *Importer) tidy(ctx context.Context, undone string) error {
-	killed, err := im.notEnded(ctx)
+	killed, err := im.Store.UnendedImports(ctx)
 	if err != nil {
 		return err
 	}
@@ -55,17 +55,6 @@ func (im *Importer) tidy(ctx context.Context, undone string) error {
 		}
 	}
 	return im.prune(undone)
-}
-
-// notEnded are the runs without an end: one that is going on, and those that were killed.
-func (im *Importer) notEnded(ctx context.Context) (ids []string, err error) {
-	runs, err := im.Store.Imports(ctx)
-	for _, r := range runs {
-		if r.Ended.IsZero() {
-			ids = append(ids, r.ID)
-		}
-	}
-	return ids, err
 }
 
 // endKilled ends a run that was killed. One whose file cannot be read now stays as it is: it may be readable later.
@@ -115,7 +104,7 @@ func (im *Importer) prune(but string) error {
 // Tidy stores what runs did that were killed, and removes what has been kept for Config.KeepUndo: photos of people are not to be kept for longer, whether anybody
 // imports again or not. It does nothing while another process is importing, and keeps nobody from importing where there is nothing to do.
 func (im *Importer) Tidy(ctx context.Context) error {
-	killed, err := im.notEnded(ctx)
+	killed, err := im.Store.UnendedImports(ctx)
 	if err != nil {
 		return err
 	}

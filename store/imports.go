@@ -87,6 +87,16 @@ func (s *Store) Imports(ctx context.Context) ([]photopush.ImportRun, error) {
 	return runs, s.fail("read imports", err)
 }
 
+// UnendedImports lists the runs without an end, the newest first: one that is going on, and those that were killed. Their changes are not counted.
+func (s *Store) UnendedImports(ctx context.Context) (ids []string, err error) {
+	r, err := s.r.QueryContext(ctx, "SELECT id FROM import_run WHERE ended = 0 ORDER BY started DESC, id DESC")
+	ids, err = collect(r, err, func(r *sql.Rows) (id string, err error) {
+		err = r.Scan(&id)
+		return id, err
+	})
+	return ids, s.fail("read imports", err)
+}
+
 // ImportChanges lists what a run did, in its order.
 func (s *Store) ImportChanges(ctx context.Context, id string) ([]photopush.ImportChange, error) {
 	r, err := s.r.QueryContext(ctx, `SELECT run, no, domain, guid, sid, account, dn, attribute, before, after, outcome, detail, at

@@ -32,14 +32,26 @@ func imports(s *suite) {
 	s.wait(time.Minute)
 	second := photopush.ImportRun{ID: "20260105-080100-bb", Undoes: first.ID, By: "admin", Started: s.now()}
 	s.ok(s.BeginImport(s.ctx, second))
+	s.unended(second.ID, first.ID)
 	s.ok(s.EndImport(s.ctx, first.ID))
 	if err := s.EndImport(s.ctx, first.ID); err == nil {
 		s.Error("a run ended twice")
 	}
+	s.unended(second.ID)
 	first.Ended, first.Written, first.Refused, first.Unknown = s.now(), 1, 1, 1
 	runs, err := s.another().Imports(s.ctx)
 	s.ok(err)
 	s.same("runs", runs, []photopush.ImportRun{second, first})
+	s.ok(s.EndImport(s.ctx, second.ID))
+	s.unended()
+}
+
+// unended: another process knows the runs without an end, and no others.
+func (s *suite) unended(want ...string) {
+	s.Helper()
+	got, err := s.another().UnendedImports(s.ctx)
+	s.ok(err)
+	s.same("runs without an end", got, want)
 }
 
 // importsOneAtATime: another process must wait.
