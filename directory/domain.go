@@ -15,12 +15,13 @@ func (d *Directory) isOurs(ctx context.Context, name string) (bool, error) {
 	if strings.EqualFold(name, d.cfg.Name) {
 		return true, nil
 	}
-	netbios, err := d.netbiosName(ctx)
+	netbios, err := d.NetBIOSName(ctx)
 	return strings.EqualFold(name, netbios), err
 }
 
-// netbiosName reads nETBIOSName of the domain's crossRef object (MS-ADTS 6.1.1.2.1.1.4), once.
-func (d *Directory) netbiosName(ctx context.Context) (string, error) {
+// NetBIOSName is the domain's name before a backslash, CORP in CORP\anna: nETBIOSName of its crossRef object (MS-ADTS 6.1.1.2.1.1.4), which is read once. It is
+// empty where the account sees no such object. Errors are of type *photopush.Error, or the context's.
+func (d *Directory) NetBIOSName(ctx context.Context) (string, error) {
 	d.mu.Lock()
 	known := d.netbios
 	d.mu.Unlock()

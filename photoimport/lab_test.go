@@ -33,6 +33,8 @@ func must(t testing.TB, err error) {
 // A domain is a directory in memory.
 type domain struct {
 	name       string
+	netbios    string // empty where it does not tell it
+	unread     error  // of reading that
 	controller string
 
 	mu     sync.Mutex
@@ -51,7 +53,8 @@ type account struct {
 }
 
 func newDomain(name string, accounts ...string) *domain {
-	d := &domain{name: name}
+	first, _, _ := strings.Cut(name, ".")
+	d := &domain{name: name, netbios: strings.ToUpper(first)}
 	for i, a := range accounts {
 		d.people = append(d.people, &account{
 			User: photopush.User{SID: photopush.SID(fmt.Sprintf("S-1-5-21-1-2-%d-%d", len(name), 1001+i)), GUID: photopush.GUID(fmt.Sprintf("%s-%d", name, i)), Domain: name,
@@ -76,6 +79,8 @@ func (d *domain) photo(name, attribute string) string {
 
 func (d *domain) Name() string       { return d.name }
 func (d *domain) Controller() string { return d.controller }
+
+func (d *domain) NetBIOSName(context.Context) (string, error) { return d.netbios, d.unread }
 
 func (d *domain) People(ctx context.Context, _ []string, yield func(photopush.User, map[string][]string) error) error {
 	for _, a := range d.people {

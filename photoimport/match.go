@@ -80,27 +80,30 @@ func byPattern(people []person, p *filematch.Pattern) index {
 }
 
 // byName finds people by what a list calls them: an attribute, or with none any name that a push takes.
-func byName(people []person, attribute string) index {
+func byName(people []person, attribute string, domains labels) index {
 	x := index{}
+	own := domains.own()
 	for i := range people {
 		p := &people[i]
 		if attribute != "" {
 			x.add(filematch.Fold(p.value(attribute)), i)
 			continue
 		}
-		first, _, _ := strings.Cut(p.Domain, ".")
-		for _, name := range []string{p.AccountName, p.UPN, string(p.SID), p.Domain + `\` + p.AccountName, first + `\` + p.AccountName, p.AccountName + "@" + p.Domain} {
+		for _, name := range []string{p.AccountName, p.UPN, string(p.SID), p.AccountName + "@" + p.Domain} {
 			x.add(filematch.Fold(name), i)
+		}
+		for _, label := range own[p.dir] {
+			x.add(filematch.Fold(label+`\`+p.AccountName), i)
 		}
 	}
 	return x
 }
 
 // match says whose each file is. What is not clear becomes a row.
-func (s *source) match(people []person, p *filematch.Pattern) (rows []Row) {
+func (s *source) match(people []person, p *filematch.Pattern, domains labels) (rows []Row) {
 	var x index
 	if s.list != nil {
-		x = byName(people, s.list.attribute)
+		x = byName(people, s.list.attribute, domains)
 	} else {
 		x = byPattern(people, p)
 	}
@@ -109,6 +112,11 @@ func (s *source) match(people []person, p *filematch.Pattern) (rows []Row) {
 		key, why := s.key(f, p)
 		if why != "" {
 			rows = append(rows, Row{Status: Ignored, File: shown(f.name), Detail: why})
+			continue
+		}
+		if of := domains.meant(f.who); len(of) > 1 {
+			detail := fmt.Sprintf("line %d: whom %s means is not clear, for %s may be called so: name the domain by its DNS name", f.line, shown(f.who), list3(of))
+			rows = append(rows, Row{Status: Ambiguous, File: shown(f.name), Detail: detail})
 			continue
 		}
 		switch found := x[key]; len(found) {

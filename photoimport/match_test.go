@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/photopush/photopush"
 )
 
 func TestFolderBounds(t *testing.T) {
@@ -126,6 +128,67 @@ func TestList(t *testing.T) {
 			defer p.Close()
 			if diff := cmp.Diff(test.want, told(p)); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestListOfDomains: a name before a backslash means the domain that has it, and nobody where it may mean two.
+func TestListOfDomains(t *testing.T) {
+	secret := &photopush.SecretError{What: "password", Place: photopush.Secret{File: "reader"}, Err: errors.New("it is empty")}
+	refused := &photopush.Error{Reason: photopush.Denied, Op: "read NetBIOS name", Err: errors.New("no right to read it")}
+	note := func(domain, why, label string) []string {
+		return []string{"The NetBIOS name of " + domain + " is not known (" + why + `): people of the list who are called ` + label + `\… are taken for its own.`}
+	}
+	for _, test := range []struct {
+		what      string
+		one, two  string // NetBIOS names of corp.example and corp.other; - for an error
+		err       error
+		who       string
+		want      string
+		wantNotes []string
+	}{
+		{"the first label is another's name", "FIRM", "CORP", nil, `CORP\ada`, "corp.other", nil},
+		{"another name than the first label", "FIRM", "CORP", nil, `firm\ada`, "corp.example", nil},
+		{"the first label of two that is the name of none", "FIRM", "SHOP", nil, `CORP\ada`, "no user", nil},
+		{"somebody of one domain, by the other's name", "FIRM", "CORP", nil, `FIRM\eve`, "no user", nil},
+		{"one name of two", "CORP", "corp", nil, `CORP\ada`, "ambiguous", nil},
+		{"one name of two, of whom one has such a person", "CORP", "CORP", nil, `CORP\eve`, "ambiguous", nil},
+		{"one name of two, by the DNS name", "CORP", "CORP", nil, `Corp.Other\ada`, "corp.other", nil},
+		{"unread", "-", "SHOP", refused, `CORP\ada`, "corp.example", note("corp.example", "read NetBIOS name: no right to read it", "CORP")},
+		{"unread, and another's name", "-", "CORP", refused, `CORP\eve`, "ambiguous", note("corp.example", "read NetBIOS name: no right to read it", "CORP")},
+		{"not told", "", "SHOP", nil, `CORP\ada`, "corp.example", note("corp.example", "the directory does not tell it", "CORP")},
+		{"not needed", "-", "-", refused, `ada@corp.other`, "corp.other", nil},
+		{"no secret", "-", "CORP", secret, `CORP\ada`, "domain corp.example: " + secret.Error(), nil},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			one, two := newDomain("corp.example", "ada"), newDomain("corp.other", "ada", "eve")
+			for d, name := range map[*domain]string{one: test.one, two: test.two} {
+				if d.netbios = name; name == "-" {
+					d.netbios, d.unread = "", test.err
+				}
+			}
+			l := newLab(t, one, two)
+			l.file("a.jpg", picture(1))
+			l.file("list.csv", []byte("user,file\n"+test.who+",a.jpg\n"))
+			p, err := l.Plan(t.Context(), Request{Source: filepath.Join(l.folder, "list.csv")})
+			if err != nil {
+				if err.Error() != test.want {
+					t.Errorf("got %v, want %s", err, test.want)
+				}
+				return
+			}
+			defer p.Close()
+			i := slices.IndexFunc(p.Rows, func(r Row) bool { return r.File == "a.jpg" })
+			got := string(p.Rows[i].Status)
+			if p.Rows[i].Status == Write {
+				got = p.Rows[i].User.Domain
+			}
+			if got != test.want {
+				t.Errorf("%s is of %s, want %s: %q", test.who, got, test.want, told(p))
+			}
+			if diff := cmp.Diff(test.wantNotes, p.Notes); diff != "" {
+				t.Errorf("notes: -want +got\n%s", diff)
 			}
 		})
 	}

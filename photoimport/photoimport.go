@@ -17,6 +17,8 @@ import (
 // A Directory is one domain, as the account that may write photos sees it. Errors are of type *photopush.Error, or the context's.
 type Directory interface {
 	Name() string
+	// NetBIOSName is the name before a backslash, CORP in CORP\anna; empty where the directory does not tell it.
+	NetBIOSName(ctx context.Context) (string, error)
 	// Controller is the domain controller in use; empty before the first.
 	Controller() string
 	// People reads everybody in scope with further attributes as text.

@@ -53,8 +53,13 @@ func (im *Importer) Plan(ctx context.Context, r Request) (_ *Plan, err error) {
 	if err != nil {
 		return nil, err
 	}
+	domains, notes, err := im.labels(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	p := &planner{Importer: im, request: r, source: s}
-	plan := &Plan{Source: r.Source, Files: len(s.files) + len(s.ignored), People: len(people), Rows: append(s.ignored, s.match(people, pattern)...), close: s.close}
+	plan := &Plan{Source: r.Source, Files: len(s.files) + len(s.ignored), People: len(people), Notes: notes, close: s.close}
+	plan.Rows = append(s.ignored, s.match(people, pattern, domains)...)
 	if err := p.readPhotos(ctx, people); err != nil {
 		return nil, err
 	}

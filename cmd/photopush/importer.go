@@ -83,6 +83,14 @@ type guardedDirectory struct {
 	logon jobs.Logon
 }
 
+func (d *guardedDirectory) NetBIOSName(ctx context.Context) (name string, err error) {
+	err = d.jobs.As(ctx, d.logon, func() (err error) {
+		name, err = d.Directory.NetBIOSName(ctx)
+		return err
+	})
+	return name, err
+}
+
 func (d *guardedDirectory) People(ctx context.Context, attributes []string, yield func(photopush.User, map[string][]string) error) error {
 	return d.jobs.As(ctx, d.logon, func() error { return d.Directory.People(ctx, attributes, yield) })
 }
