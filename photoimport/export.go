@@ -52,7 +52,7 @@ func (im *Importer) Export(ctx context.Context, r ExportRequest, yield func(Expo
 	if err != nil {
 		return sourceError(r.Folder, err)
 	}
-	e := &exporter{request: r, root: root, pattern: pattern, taken: map[string]bool{}, stems: map[photopush.GUID]string{}, yield: yield}
+	e := &exporter{request: r, root: root, pattern: pattern, stems: map[photopush.GUID]string{}, yield: yield}
 	e.name(people)
 	err = e.all(ctx, im, people)
 	return errors.Join(err, root.Close())
@@ -63,41 +63,25 @@ type exporter struct {
 	request ExportRequest
 	root    *os.Root
 	pattern *filematch.Pattern
-	taken   map[string]bool           // folded names, without extension and folder, that nobody else may have
 	stems   map[photopush.GUID]string // names of people's first files, without extension; none for whom the pattern has no name
 	yield   func(Exported) error
 }
 
-// name gives everybody a name. First come those by which an import would know a person, whether there is a photo or not: no other file may have one of them.
+// name gives everybody a name, whether there is a photo or not. The first of people whose names are alike has it as it is, which an import finds to be ambiguous;
+// those of the others are nobody's.
 func (e *exporter) name(people []person) {
-	for i := range people {
-		for _, key := range keys(e.pattern, people[i].value) {
-			e.taken[key] = true
-		}
-	}
-	given := map[string]bool{}
+	given := map[string]int{}
 	for i := range people {
 		text, ok := e.pattern.Name(people[i].value)
 		if !ok {
 			continue
 		}
-		stem := SafeName(text)
-		if given[filematch.Fold(stem)] {
-			stem = e.free(stem, "~")
+		stem := stemOf(text)
+		key := filematch.Fold(stem)
+		if given[key]++; given[key] > 1 {
+			stem = numbered(stem, "person", given[key])
 		}
-		given[filematch.Fold(stem)] = true
 		e.stems[people[i].GUID] = stem
-	}
-}
-
-// free takes a name that nobody has: the stem with a number from 2.
-func (e *exporter) free(stem, sign string) string {
-	for n := 2; ; n++ {
-		name := fmt.Sprintf("%s%s%d", stem, sign, n)
-		if key := filematch.Fold(name); !e.taken[key] {
-			e.taken[key] = true
-			return name
-		}
 	}
 }
 
@@ -127,7 +111,7 @@ func (e *exporter) person(s photopush.PhotoState) error {
 			x := Exported{User: s.User, Attribute: a, Bytes: len(b)}
 			if stem, ok := e.stems[s.User.GUID]; ok {
 				if i > 0 {
-					stem = e.free(stem, "_")
+					stem = numbered(stem, "value", i+1)
 				}
 				x.File, x.Err = e.write(a, stem, b)
 			} else {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ func TestExport(t *testing.T) {
 	d.account("bob").DisplayName = "Ada"
 	l := newLab(t, d)
 	folder := filepath.Join(t.TempDir(), "new")
-	want := map[string]bool{"ada ada.jpg": true, "bob bob.jpg": true, "con _con.jpg": true, "../cy __cy.jpg": true, "a:b a_b.jpg": true, "a?b a_b~2.jpg": true, "broken broken.bin": true}
+	want := map[string]bool{"ada ada.jpg": true, "bob bob.jpg": true, "con _con.jpg": true, "../cy __cy.jpg": true, "a:b a_b.jpg": true, "a?b a_b=person2.jpg": true, "broken broken.bin": true}
 	if diff := cmp.Diff(want, l.export(ExportRequest{Folder: folder})); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -79,7 +80,7 @@ func TestExport(t *testing.T) {
 	}
 
 	both := l.export(ExportRequest{Folder: t.TempDir(), Attributes: []string{"thumbnailPhoto", "jpegPhoto"}, Match: "{displayName}.*"})
-	for _, name := range []string{"ada thumbnailPhoto/ADA.jpg", "bob thumbnailPhoto/Ada~2.jpg", "ada jpegPhoto/ADA.jpg", "ada jpegPhoto/ADA_2.jpg"} {
+	for _, name := range []string{"ada thumbnailPhoto/ADA.jpg", "bob thumbnailPhoto/Ada=person2.jpg", "ada jpegPhoto/ADA.jpg", "ada jpegPhoto/ADA=value2.jpg"} {
 		if !both[name] {
 			t.Errorf("%s is missing: %v", name, both)
 		}
@@ -132,25 +133,42 @@ import.keep_undo is 1ns, want 1h to 87600h`
 	}
 }
 
-// TestExportNamesNobodyElse: files of further values, and of people whose names are alike, have names that an import takes for nobody's, whoever comes first.
+// TestExportNamesNobodyElse: files of further values, and of people whose names are alike, have names that an import takes for nobody's, whoever comes first, whoever
+// comes later, and whatever people are called.
 func TestExportNamesNobodyElse(t *testing.T) {
-	d := newDomain("corp.example", "svc", "svc_2", "SVC_3", "svc_2~2", "o:x", "o?x", "o_x~2", "con", "_con~2")
+	d := newDomain("corp.example", "svc", "svc_2", "o:x", "o?x", "marked")
 	d.account("svc").values["thumbnailPhoto"] = [][]byte{picture(1), picture(2), picture(3)}
-	d.account("SVC_3").values["thumbnailPhoto"] = [][]byte{picture(4)}
-	d.account("o:x").values["thumbnailPhoto"] = [][]byte{picture(5)}
-	d.account("o?x").values["thumbnailPhoto"] = [][]byte{picture(6)}
-	want := map[string]bool{"svc svc.jpg": true, "svc svc_4.jpg": true, "svc svc_5.jpg": true, "SVC_3 SVC_3.jpg": true, "o:x o_x.jpg": true, "o?x o_x~3.jpg": true}
-	for range 2 {
-		l := newLab(t, d)
-		folder := t.TempDir()
-		if diff := cmp.Diff(want, l.export(ExportRequest{Folder: folder})); diff != "" {
-			t.Errorf("-want +got\n%s", diff)
-		}
-		for _, r := range l.plan(Request{Source: folder}).Rows {
-			if r.Status == Write && r.User.AccountName != "svc" { // of whose values an import keeps one
-				t.Errorf("an import takes %s for %s's", r.File, r.User.AccountName)
+	for i, name := range []string{"o:x", "o?x", "marked"} {
+		d.account(name).values["thumbnailPhoto"] = [][]byte{picture(uint32(i + 4))}
+	}
+	for _, a := range d.people {
+		a.texts["cn"] = []string{a.AccountName}
+	}
+	d.account("marked").texts["cn"] = []string{"SVC=Value2"} // as an account cannot be called
+	for _, test := range []struct{ match, marked string }{{"{sAMAccountName}", "marked"}, {"{cn}", "SVC=Value2_"}} {
+		want := map[string]bool{"svc svc.jpg": true, "svc svc=value2.jpg": true, "svc svc=value3.jpg": true, "o:x o_x.jpg": true, "o?x o_x=person2.jpg": true,
+			"marked " + test.marked + ".jpg": true}
+		for range 2 {
+			l := newLab(t, d)
+			folder := t.TempDir()
+			if diff := cmp.Diff(want, l.export(ExportRequest{Folder: folder, Match: test.match})); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
 			}
+			late := newDomain("late.example", "svc=value3", "o_x=person2")
+			for _, a := range late.people {
+				a.texts["cn"] = []string{a.AccountName}
+			}
+			l.Domains = append(l.Domains, late)
+			for _, extension := range []string{"", ".*", ".jpg"} {
+				l.Config.Match = test.match + extension
+				got := slices.DeleteFunc(told(l.plan(Request{Source: folder})), func(row string) bool { return strings.HasPrefix(row, "no file:") })
+				want := []string{"write: svc svc.jpg thumbnailPhoto", "same: marked " + test.marked + ".jpg thumbnailPhoto", "ambiguous: o_x.jpg",
+					"ignored: o_x=person2.jpg", "ignored: svc=value2.jpg", "ignored: svc=value3.jpg"} // of svc's values an import keeps one
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s: -want +got\n%s", l.Config.Match, diff)
+				}
+			}
+			slices.Reverse(d.people)
 		}
-		slices.Reverse(d.people)
 	}
 }

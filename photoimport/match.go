@@ -149,8 +149,11 @@ func (s *source) key(f *file, p *filematch.Pattern) (key, why string) {
 		return "", "its extension is not one of photos"
 	}
 	key, ok := p.FileKey(name)
-	if !ok {
+	switch {
+	case !ok:
 		return "", "it is not named as the pattern says"
+	case isNobodys(key):
+		return "", "an export names so what is not to be imported: a further photo of one person, or that of one whose name is like another's"
 	}
 	return key, ""
 }

@@ -1,6 +1,8 @@
 package photoimport
 
 import (
+	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -46,13 +48,31 @@ func isDevice(name string) bool {
 	return port && utf8.RuneCountInString(rest) == 1 && strings.ContainsAny(rest, "0123456789¹²³")
 }
 
+// numbered is the name of a file that is nobody's for an import, without an extension: ada=value2. what is "value" or "person". An account name has no equals sign
+// (Active Directory Schema, SAM-Account-Name), and whoever is called so by another attribute has a name of his own, see stemOf: so it cannot become somebody's later.
+func numbered(stem, what string, n int) string { return fmt.Sprintf("%s=%s%d", stem, what, n) }
+
+var nobodys = regexp.MustCompile(`=(VALUE|PERSON)[0-9]+\z`)
+
+// isNobodys tells whether a folded name is one that numbered gives.
+func isNobodys(key string) bool { return nobodys.MatchString(key) }
+
+// stemOf is the name of somebody's file, without an extension: safe, and not one that an import passes over.
+func stemOf(text string) string {
+	name := SafeName(text)
+	if isNobodys(filematch.Fold(name)) {
+		name += "_"
+	}
+	return name
+}
+
 // keys are what a person's files are found by: his name by the pattern, and that as a file can have it, which is how Export writes it.
 func keys(p *filematch.Pattern, value func(string) string) []string {
 	name, ok := p.Name(value)
 	if !ok {
 		return nil
 	}
-	plain, safe := filematch.Fold(name), filematch.Fold(SafeName(name))
+	plain, safe := filematch.Fold(name), filematch.Fold(stemOf(name))
 	if plain == safe {
 		return []string{plain}
 	}
