@@ -145,13 +145,11 @@ func (d *Directory) watchGroups(ctx context.Context, p *place) error {
 	if err != nil {
 		return err
 	}
-	asked, err := d.readGroups(ctx, scope{key: "filter", groups: d.watched.memberOf})
-	switch {
-	case photopush.ReasonOf(err) == photopush.Denied: // such a group is not there: the filter says so too, until there is one
-		p.AnyGroup = true
-	case err != nil:
+	asked, all, err := d.askedGroups(ctx)
+	if err != nil {
 		return err
 	}
+	p.AnyGroup = p.AnyGroup || !all
 	for _, g := range asked {
 		groups = append(groups, g.guid)
 	}
@@ -163,6 +161,53 @@ func (d *Directory) watchGroups(ctx context.Context, p *place) error {
 		p.Groups = append(p.Groups, guid[:]...)
 	}
 	return nil
+}
+
+// askedGroups reads the groups that filters ask for, and those in them. all is false where one is not there, may not be seen, or is none: the filter says
+// the same of it, until there is one. So is it where they are too many. A group of another domain is left out, for no change of it is told here.
+func (d *Directory) askedGroups(ctx context.Context) (asked []group, all bool, err error) {
+	all = true
+	for _, name := range d.watched.memberOf {
+		g, err := d.findGroup(ctx, "the filter", name)
+		switch {
+		case err == nil:
+			asked = addGroups(asked, g)
+		case resultCode(err) == ldap.LDAPResultReferral:
+			d.noteForeign(name)
+		case isRefusal(err):
+			all = false
+		default:
+			return nil, false, err
+		}
+	}
+	switch asked, err = d.withInner(ctx, "the filters", asked); {
+	case err == nil:
+		return asked, all, nil
+	case isRefusal(err):
+		return nil, false, nil
+	}
+	return nil, false, err
+}
+
+// isRefusal tells whether err says that groups cannot be read, and will not be the next time either: by a server's answer, or by what it shows of them.
+func isRefusal(err error) bool {
+	if errors.Is(err, photopush.ErrNoDirectory) { // for whatever reason: it may be there again
+		return false
+	}
+	reason := photopush.ReasonOf(err)
+	return isAnswer(err) || reason == photopush.Denied || reason == photopush.Quota
+}
+
+// noteForeign logs once that a filter asks for a group whose members another domain keeps.
+func (d *Directory) noteForeign(name string) {
+	d.mu.Lock()
+	noted := d.foreign[name]
+	d.foreign[name] = true
+	d.mu.Unlock()
+	if !noted {
+		d.log.Warn("a filter asks for a group of another domain: who comes into it or leaves it is noticed when everything is read; ask for a group of this domain to have it noticed at once",
+			"domain", d.cfg.Name, "group", name)
+	}
 }
 
 // A refusedError is a controller's answer that it does not tell what has changed, not to this account or not since that place. Another controller

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-ldap/ldap/v3"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/photopush/photopush"
@@ -556,6 +557,61 @@ func TestExcludedRenamed(t *testing.T) {
 		_, err := d.Changes(t.Context(), k.place)
 		if photopush.ReasonOf(err) != photopush.Denied || !strings.Contains(err.Error(), "correct users.exclude") {
 			t.Errorf("%s: %v", method, err)
+		}
+	}
+}
+
+// TestFilterNamesForeignGroup asks in a filter for groups that this domain has not: one of another domain, whatever else decides, and names that a controller
+// does not take, shows or knows. The domain is read all the same, and changes of its own groups go on being told.
+func TestFilterNamesForeignGroup(t *testing.T) {
+	const foreign = "CN=U,OU=Groups,DC=sales,DC=corp,DC=example"
+	for name, test := range map[string]struct {
+		also   string // beside the group that is watched
+		result int    // to the search for it, instead of the domain's own answer
+		any    bool   // any group's change lets everything be read
+		warns  bool
+	}{
+		"another domain":  {foreign, 0, false, true},
+		"another forest":  {"CN=U,DC=partner,DC=test", 0, false, true},
+		"not there":       {"CN=gone," + groupsOU, 0, true, false},
+		"no group":        {staffDN("ada"), 0, true, false},
+		"a name refused":  {"CN=odd," + groupsOU, ldap.LDAPResultInvalidDNSyntax, true, false},
+		"unwilling":       {"CN=odd," + groupsOU, ldap.LDAPResultUnwillingToPerform, true, false},
+		"too much for it": {"CN=odd," + groupsOU, ldap.LDAPResultAdminLimitExceeded, true, false},
+	} {
+		for _, method := range []string{methodDirSync, methodUSN} {
+			t.Run(name+" "+method, func(t *testing.T) {
+				c, cfg := watched(t, method, 1)
+				addWatchedGroups(simChanger{t, c})
+				_, err := c.AddDomain("sales.corp.example", simad.Options{NetBIOS: "SALES"})
+				must(t, err)
+				cfg.Users.Filter = "(|(memberOf=" + photosGroup + ")(memberOf=" + test.also + "))"
+				log := &logBuffer{}
+				d, k := open(t, cfg, Options{Logger: log.logger()}), &keeper{}
+				c.dcs[0].SetFaults(simad.Faults{Result: test.result, ResultBase: test.also})
+				for range 2 {
+					k.place = nil
+					if told := k.pass(t, d); !told.All || told.Next == nil {
+						t.Fatalf("told %+v", told)
+					}
+				}
+				want := 0
+				if test.warns {
+					want = 1
+				}
+				if n := strings.Count(log.String(), "a filter asks for a group of another domain"); n != want {
+					t.Errorf("%d warnings, want %d: %s", n, want, log)
+				}
+				simChanger{t, c}.set(otherGroup, "member", "CN=di,"+deep)
+				if told := k.pass(t, d); told.All != test.any {
+					t.Errorf("another group was changed: told %+v, want all: %t", told, test.any)
+				}
+				simChanger{t, c}.set(photosGroup, "member", "CN=bob,"+staff)
+				if told := k.pass(t, d); !told.All {
+					t.Errorf("the group was changed: told %+v", told)
+				}
+				k.check(t, d)
+			})
 		}
 	}
 }

@@ -53,6 +53,7 @@ type Directory struct {
 	lookAt      time.Time              // when DNS is asked again
 	netbios     string                 // NetBIOS name of the domain, once it was read
 	groups      map[string]knownGroups // by key of the scope
+	foreign     map[string]bool        // groups of other domains that filters ask for, as they were logged
 	schema      knownSchema
 	places      map[string]locatedScope // by key of the scope and URL of the controller
 	sites       Sites
@@ -95,6 +96,7 @@ func New(cfg Config, opts Options) (*Directory, error) {
 		writes:  make(chan struct{}, maxWrites),
 		opening: make(chan struct{}, 1),
 		groups:  map[string]knownGroups{},
+		foreign: map[string]bool{},
 		places:  map[string]locatedScope{},
 		siting:  make(chan struct{}, 1),
 	}

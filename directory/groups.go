@@ -64,7 +64,7 @@ func (d *Directory) recentGroups(ctx context.Context, s scope) ([]group, error) 
 	return d.readGroups(ctx, s)
 }
 
-// readGroups reads the groups of a scope, and those in them, level by level. Groups that contain each other are read once.
+// readGroups reads the groups of a scope, and those in them.
 func (d *Directory) readGroups(ctx context.Context, s scope) ([]group, error) {
 	at := d.now()
 	var all []group
@@ -75,6 +75,18 @@ func (d *Directory) readGroups(ctx context.Context, s scope) ([]group, error) {
 		}
 		all = addGroups(all, g)
 	}
+	all, err := d.withInner(ctx, s.key+".groups", all)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.groups[s.key] = knownGroups{at, all}
+	return all, nil
+}
+
+// withInner adds to groups those in them, level by level. Groups that contain each other are read once. key is what names the groups, for errors.
+func (d *Directory) withInner(ctx context.Context, key string, all []group) ([]group, error) {
 	for level := all; len(level) > 0; {
 		var found []group
 		for part := range slices.Chunk(level, groupsPerSearch) {
@@ -88,13 +100,10 @@ func (d *Directory) readGroups(ctx context.Context, s scope) ([]group, error) {
 		all = addGroups(all, found...)
 		level = slices.Clone(all[before:])
 		if len(all) > maxGroups {
-			return nil, &photopush.Error{Reason: photopush.Quota, Op: "read groups of", On: s.key + ".groups",
+			return nil, &photopush.Error{Reason: photopush.Quota, Op: "read groups of", On: key,
 				Err: fmt.Errorf("more than %d groups are in them: name other groups", maxGroups)}
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.groups[s.key] = knownGroups{at, all}
 	return all, nil
 }
 

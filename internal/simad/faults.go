@@ -1,6 +1,7 @@
 package simad
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ type Faults struct {
 	Hang        Hang          // stop answering at one point
 	Result      int           // every search ends with this result code at once, for example 3, 10, 51 or 52; 0: none
 	ResultAfter int           // searches, pages counted, that are answered before Result
+	ResultBase  string        // searches from this base alone end with Result; empty: all
 	NoControl   string        // the OID of a control that is refused with unavailableCriticalExtension, as by a server that does not know it
 	NoPaging    bool          // the controls of paged results and of DirSync are not answered: the end of a page is missing
 	Endless     bool          // DirSync says that there is more, and does not go on
@@ -107,8 +109,8 @@ func (c *Controller) OnSearch(f func(n int)) {
 	c.faults.onSearch = f
 }
 
-// result counts a search, and tells the code that it is to end with; success for none.
-func (b *faultBox) result() int {
+// result counts a search from a base, and tells the code that it is to end with; success for none.
+func (b *faultBox) result(base string) int {
 	b.mu.Lock()
 	b.searches++
 	f, n := b.onSearch, b.searches
@@ -118,7 +120,7 @@ func (b *faultBox) result() int {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.searches <= b.faults.ResultAfter {
+	if b.searches <= b.faults.ResultAfter || b.faults.ResultBase != "" && !strings.EqualFold(b.faults.ResultBase, base) {
 		return success
 	}
 	return b.faults.Result

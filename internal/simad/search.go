@@ -41,7 +41,7 @@ func (s *session) search(m *message) error {
 	if q.base == "" && q.scope == scopeBase {
 		return s.rootDSE(m)
 	}
-	if code := s.c.faults.result(); code != success {
+	if code := s.c.faults.result(q.base); code != success {
 		return s.finish(m.id, opDone, s.c.domain.faulty(code))
 	}
 	if !s.bound {
