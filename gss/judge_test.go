@@ -212,6 +212,27 @@ func TestMITKDC(t *testing.T) {
 	}
 }
 
+// TestForbiddenService: a policy that keeps the account from one service is that service's refusal; the account is not rejected, and goes on to others.
+func TestForbiddenService(t *testing.T) {
+	k := krblab.New(t)
+	k.AddUser("svc", "Secret-1")
+	k.Keytab(judged, "WSMAN/silo.corp.example")
+	k.Forbid("WSMAN/silo.corp.example")
+	c := client(t, k, gss.KerberosAccount{User: "svc", Password: password(t, "Secret-1")})
+	for range 2 {
+		_, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{"WSMAN/silo.corp.example"}})
+		if photopush.ReasonOf(err) != photopush.Denied || !strings.Contains(photopush.Remedy(err), "Let the account sign in to silo.corp.example") {
+			t.Errorf("the forbidden service: %v; %s", err, photopush.Remedy(err))
+		}
+		if _, err := c.Initiate(t.Context(), gss.Target{SPNs: []string{judged}}); err != nil {
+			t.Errorf("another service: %v", err)
+		}
+	}
+	if as, _, failed := k.Requests(); as != 1 || failed != 0 {
+		t.Errorf("the account has signed in %d times, %d of them in vain, want once", as, failed)
+	}
+}
+
 // TestFindingKDCs: by the configuration, by krb5.conf, by DNS; one that does not answer is passed over for the next.
 func TestFindingKDCs(t *testing.T) {
 	k := krblab.New(t)

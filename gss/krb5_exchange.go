@@ -22,11 +22,13 @@ import (
 // Error codes of KDCs (RFC 4120 section 7.5.9).
 const (
 	kdcNameExpired    = 1
+	kdcServiceExpired = 2
 	kdcUnknownClient  = 6
 	kdcUnknownService = 7
 	kdcPolicy         = 12
 	kdcNoEType        = 14
 	kdcRevoked        = 18
+	kdcServiceRevoked = 19
 	kdcKeyExpired     = 23
 	kdcPreauthFailed  = 24
 	kdcPreauthNeeded  = 25
@@ -61,18 +63,30 @@ func (k *Kerberos) meaning(spn string, err error) error {
 	if !ok {
 		return err
 	}
-	reason := photopush.KDC
-	switch refused.ErrorCode {
-	case kdcNameExpired, kdcUnknownClient, kdcPolicy, kdcRevoked, kdcKeyExpired, kdcPreauthFailed:
-		reason = photopush.Auth
+	return &photopush.Error{Reason: refused.reason(), Op: "get a ticket as " + k.client.PrincipalNameString() + "@" + k.realm + " for", On: spn, Err: err}
+}
+
+// reason is Auth only where the account is refused. That a service's ticket is refused to it, such as by an authentication policy (MS-KILE 3.3.5.7), says nothing
+// of other services, unless the KDC names the account itself as revoked (MS-KILE 3.3.5.7.1), expired or not there.
+func (e *kdcError) reason() photopush.Reason {
+	switch e.ErrorCode {
+	case kdcNameExpired, kdcUnknownClient, kdcRevoked:
+		return photopush.Auth
+	case kdcPolicy, kdcKeyExpired, kdcPreauthFailed:
+		if e.forService {
+			return photopush.Denied
+		}
+		return photopush.Auth
+	case kdcServiceExpired, kdcServiceRevoked:
+		return photopush.Denied
 	case krbSkew:
-		reason = photopush.ClockSkew
+		return photopush.ClockSkew
 	case kdcUnknownService:
-		reason = photopush.WrongHost
+		return photopush.WrongHost
 	case kdcNoEType:
-		reason = photopush.Unsupported
+		return photopush.Unsupported
 	}
-	return &photopush.Error{Reason: reason, Op: "get a ticket as " + k.client.PrincipalNameString() + "@" + k.realm + " for", On: spn, Err: err}
+	return photopush.KDC
 }
 
 // requestTicket gets a service ticket, following referrals to the realm that the service is in (RFC 6806 section 8).
@@ -110,6 +124,9 @@ func (k *Kerberos) exchangeTGS(ctx context.Context, realm string, tgt credential
 	}
 	k.count(0, 1)
 	if b, err = k.ask(ctx, realm, b, nil); err != nil {
+		if refused, ok := errors.AsType[*kdcError](err); ok {
+			refused.forService = true
+		}
 		return c, err
 	}
 	bad := func(err error) (credential, error) {

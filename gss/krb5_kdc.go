@@ -23,7 +23,8 @@ const maxKDCAnswer = 256 << 10
 // A kdcError is a KRB-ERROR of a KDC.
 type kdcError struct {
 	messages.KRBError
-	kdc string
+	kdc        string
+	forService bool // it was asked for a ticket of a service, not for the account's own
 }
 
 func (e *kdcError) Error() string { return fmt.Sprintf("KDC %s: %v", e.kdc, e.KRBError.Error()) }

@@ -11,6 +11,9 @@ const (
 	krbNoTGT      = 67
 )
 
+// touchSecret is what is left to do once an account that was refused for something else than its secret may sign in again (docs/reasons.md).
+const touchSecret = "; then touch the file of its password or keytab: it is not used again until that file has changed"
+
 // Remedy is what to do about a KDC's refusal, a sentence without its ends.
 func (e *kdcError) Remedy() string {
 	service, host := splitSPN(e.SName.PrincipalNameString())
@@ -25,15 +28,23 @@ func (e *kdcError) Remedy() string {
 	case kdcNoEType:
 		return "let account and service have keys of AES (msDS-SupportedEncryptionTypes; a new password makes them), or set allow_rc4"
 	case kdcRevoked:
-		return "enable or unlock the account in the domain, or widen the hours in which it may sign in"
+		return "enable or unlock the account in the domain, or widen the hours in which it may sign in" + touchSecret
 	case kdcNameExpired:
-		return "the account has expired: give it another end in the domain"
+		return "the account has expired: give it another end in the domain" + touchSecret
 	case kdcKeyExpired:
+		if e.forService { // whose password it is that has expired the KDC's log tells
+			break
+		}
 		return "the password has expired, or must be changed at the next sign-in: set a new one in the domain and in its file"
 	case kdcPreauthFailed:
 		return "correct the password, or the keytab, in its file: it is not the account's, and is not used again until the file has changed"
 	case kdcPolicy:
-		return "a policy of the domain forbids it: look at the hours, computers and authentication policies of the account"
+		if e.forService {
+			return fmt.Sprintf("let the account sign in to %s: an authentication policy or silo of it, or selective authentication of its domain, forbids that", host)
+		}
+		return "let the account sign in: its hours, its computers or an authentication policy forbid it" + touchSecret
+	case kdcServiceExpired, kdcServiceRevoked:
+		return fmt.Sprintf("enable the computer account of %s, or give it another end in the domain", host)
 	case krbSkew, krbNotYet, krbExpired:
 		return fmt.Sprintf("set the time of this server, or of the KDC %s: they differ by more than five minutes", e.kdc)
 	case kdcWrongRealm:

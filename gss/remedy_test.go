@@ -21,21 +21,28 @@ func TestRemedies(t *testing.T) {
 		reason photopush.Reason
 		want   string
 	}{
-		{1, "krbtgt/CORP.EXAMPLE", photopush.Auth, "another end"},
+		{1, "krbtgt/CORP.EXAMPLE", photopush.Auth, "another end in the domain; then touch the file"},
 		{6, "krbtgt/CORP.EXAMPLE", photopush.Auth, "does not know it"},
 		{7, "WSMAN/ws1.corp.example", photopush.WrongHost, "setspn -Q HTTP/ws1.corp.example"},
 		{7, "ldap/dc1.corp.example/corp.example", photopush.WrongHost, "none has ldap/dc1.corp.example as servicePrincipalName"},
 		{7, "krbtgt/CORP.EXAMPLE", photopush.WrongHost, "kerberos.realm"},
-		{12, "krbtgt/CORP.EXAMPLE", photopush.Auth, "A policy of the domain"},
+		{12, "krbtgt/CORP.EXAMPLE", photopush.Auth, "an authentication policy forbid it; then touch the file"},
+		{12, "WSMAN/ws1.corp.example", photopush.Denied, "Let the account sign in to ws1.corp.example"},
+		{12, "ldap/dc1.corp.example/corp.example", photopush.Denied, "Let the account sign in to dc1.corp.example: an authentication policy"},
+		{19, "WSMAN/ws1.corp.example", photopush.Denied, "Enable the computer account of ws1.corp.example"},
+		{2, "WSMAN/ws1.corp.example", photopush.Denied, "the computer account of ws1.corp.example"},
+		{23, "WSMAN/ws1.corp.example", photopush.Denied, "in the log of the KDC dc1:88"},
+		{18, "WSMAN/ws1.corp.example", photopush.Auth, "Enable or unlock the account"},
 		{14, "WSMAN/ws1.corp.example", photopush.Unsupported, "allow_rc4"},
-		{18, "krbtgt/CORP.EXAMPLE", photopush.Auth, "Enable or unlock the account"},
+		{18, "krbtgt/CORP.EXAMPLE", photopush.Auth, "the hours in which it may sign in; then touch the file of its password or keytab: it is not used again"},
 		{23, "krbtgt/CORP.EXAMPLE", photopush.Auth, "has expired"},
 		{24, "krbtgt/CORP.EXAMPLE", photopush.Auth, "Correct the password, or the keytab"},
 		{37, "krbtgt/CORP.EXAMPLE", photopush.ClockSkew, "or of the KDC dc1:88"},
 		{68, "krbtgt/CORP.EXAMPLE", photopush.KDC, "serves another one"},
 		{9, "krbtgt/CORP.EXAMPLE", photopush.KDC, "in the log of the KDC dc1:88"},
 	} {
-		err := k.meaning(c.spn, &kdcError{messages.KRBError{ErrorCode: c.code, SName: types.NewPrincipalName(nametype.KRB_NT_SRV_INST, c.spn)}, "dc1:88"})
+		said := messages.KRBError{ErrorCode: c.code, SName: types.NewPrincipalName(nametype.KRB_NT_SRV_INST, c.spn)}
+		err := k.meaning(c.spn, &kdcError{said, "dc1:88", !strings.HasPrefix(c.spn, "krbtgt/")})
 		says(t, err, c.reason, c.want)
 	}
 	for _, c := range []struct {

@@ -202,6 +202,12 @@ func (k *KDC) Keytab(principals ...string) string {
 	return file
 }
 
+// Forbid lets nobody have a ticket for a service any more: the KDC answers KDC_ERR_POLICY, as Windows does where an authentication policy forbids it.
+func (k *KDC) Forbid(principal string) {
+	k.t.Helper()
+	k.run("kadmin.local", "-r", Realm, "-q", "modprinc -allow_tgs_req "+principal)
+}
+
 // KeytabRC4 makes a service whose only key is of RC4 and whose session keys are of AES, as Windows has them for old services, and returns its keytab
 // file. The KDC must have been started with arcfour-hmac among its types.
 func (k *KDC) KeytabRC4(principal string) string {
