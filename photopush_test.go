@@ -167,6 +167,10 @@ func TestRemedy(t *testing.T) {
 	if cause.Error() != "it is odd; mend it" {
 		t.Error(cause)
 	}
+	stop := &photopush.Error{Reason: photopush.Auth, Err: &photopush.CredentialStop{Detail: "locked"}}
+	if got := photopush.Remedy(stop); !strings.HasSuffix(got, "put that right in the domain, then touch the file.") {
+		t.Errorf("a stopped account: %q", got)
+	}
 }
 
 func TestSecret(t *testing.T) {

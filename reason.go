@@ -43,7 +43,7 @@ var sentences = []struct {
 	{WrongHost, "The machine that answered is not the one that was meant. Remove the stale DNS record, or wait until it is refreshed."},
 	{TLS, "The certificate was not accepted. Issue one for the host's full name from a CA in ca_file, or correct ca_file."},
 	{ClockSkew, "The clocks differ by more than Kerberos allows, five minutes. Set the time on both machines."},
-	{Auth, "User name or password was rejected. Correct the credential; it is not used again until its file has changed."},
+	{Auth, "User name or password was rejected. Correct the credential, or unlock or enable the account and touch the credential's file; it is not used again until its file has changed."},
 	{Denied, "Signed in, but access was refused. Make the account a local administrator of the workstation (by group policy), or check the rights named in the detail."},
 	{Unsupported, "The workstation lacks what is needed: Windows 10 1607 or Server 2016, Windows PowerShell 5.1, .NET Framework 4.6.2. Update it, or take it out of the scope."},
 	{RemoteShellDisabled, "The policy 'Allow Remote Shell Access' is disabled on the workstation. Enable it, or leave it not configured."},

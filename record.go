@@ -135,7 +135,7 @@ type Credential struct {
 }
 
 // A CredentialStop says since when a credential is not used any more, and why. It is an error with the reason Auth, and ends when a person
-// changes the secret.
+// changes the secret, or its file at least.
 type CredentialStop struct {
 	Credential Credential
 	Since      time.Time
@@ -144,4 +144,9 @@ type CredentialStop struct {
 
 func (c *CredentialStop) Error() string {
 	return c.Credential.Account + " (" + c.Credential.Mechanism + ") was rejected, and is not used again until its secret has changed: " + c.Detail
+}
+
+// Remedy is what to do about it.
+func (c *CredentialStop) Remedy() string {
+	return "correct the password or keytab in its file; where the account was locked, disabled or expired instead, put that right in the domain, then touch the file"
 }

@@ -156,7 +156,7 @@ func bindError(e *ldap.Error, user, url string) error {
 	}
 	switch e.ResultCode {
 	case ldap.LDAPResultInvalidCredentials, ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultInvalidDNSyntax:
-		return fail(photopush.Auth, fmt.Errorf("%s: %w", rejection(e.Error()), &resultError{e}))
+		return fail(photopush.Auth, &rejectedError{&resultError{e}})
 	case ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired, ldap.LDAPResultAuthMethodNotSupported:
 		return fail(photopush.Unsupported, fmt.Errorf("the controller takes no password in this way: %w", &resultError{e}))
 	}
@@ -228,6 +228,30 @@ var rejections = map[string]string{
 	"701": "the account has expired",
 	"773": "the password must be changed first",
 	"775": "the account is locked",
+}
+
+// A rejectedError is a controller's answer that it does not take name and password.
+type rejectedError struct{ said *resultError }
+
+func (e *rejectedError) Error() string { return rejection(e.said.err.Error()) + ": " + e.said.Error() }
+func (e *rejectedError) Unwrap() error { return e.said }
+
+// Remedy is what to do where the controller tells that it is not the password; empty otherwise.
+func (e *rejectedError) Remedy() string {
+	if do, ok := releases[refusalData(e.said.err.Error())]; ok {
+		return do + "; then touch the password's file: it is not used again until that file has changed"
+	}
+	return ""
+}
+
+// releases are what lets an account in again whose password is right.
+var releases = map[string]string{
+	"530": "let the account sign in at all hours",
+	"531": "let the account sign in from this server, or from every computer",
+	"533": "enable the account in the domain",
+	"569": "give the account the right to access the domain controllers from the network",
+	"701": "give the account another end in the domain: it has expired",
+	"775": "unlock the account in the domain, once it is known who sent wrong passwords",
 }
 
 // rejection turns the text of result 49 into words.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/photopush/photopush"
 	"github.com/photopush/photopush/internal/simad"
@@ -61,17 +62,21 @@ func TestWrongPassword(t *testing.T) {
 }
 
 func TestRejections(t *testing.T) {
-	for words, change := range map[string]func(*simad.User){
-		"wrong user name or password":        func(u *simad.User) { u.Password = "other" },
-		"the account is disabled":            func(u *simad.User) { u.Disabled = true },
-		"the account is locked":              func(u *simad.User) { u.Locked = true },
-		"the account has expired":            func(u *simad.User) { u.Expired = true },
-		"the password must be changed first": func(u *simad.User) { u.MustChange = true },
+	const touch = "; then touch the password's file: it is not used again until that file has changed."
+	for words, test := range map[string]struct {
+		change func(*simad.User)
+		remedy string
+	}{
+		"wrong user name or password":        {func(u *simad.User) { u.Password = "other" }, photopush.Auth.Sentence()},
+		"the account is disabled":            {func(u *simad.User) { u.Disabled = true }, "Enable the account in the domain" + touch},
+		"the account is locked":              {func(u *simad.User) { u.Locked = true }, "Unlock the account in the domain, once it is known who sent wrong passwords" + touch},
+		"the account has expired":            {func(u *simad.User) { u.Expired = true }, "Give the account another end in the domain: it has expired" + touch},
+		"the password must be changed first": {func(u *simad.User) { u.MustChange = true }, photopush.Auth.Sentence()},
 	} {
 		t.Run(words, func(t *testing.T) {
 			c := newCompany(t, 2)
 			u := simad.User{OU: "OU=Service,DC=corp,DC=example", Account: "svc2", Password: readerPwd}
-			change(&u)
+			test.change(&u)
 			c.user(t, u)
 			cfg := c.config()
 			cfg.BindUser = `CORP\svc2`
@@ -80,10 +85,36 @@ func TestRejections(t *testing.T) {
 			if photopush.ReasonOf(err) != photopush.Auth || !strings.HasPrefix(err.Error(), want) || c.failedBinds() != 1 {
 				t.Errorf("got %v after %d rejected binds\nwant %s", err, c.failedBinds(), want)
 			}
+			if got := photopush.Remedy(err); got != test.remedy {
+				t.Errorf("to do is %q, want %q", got, test.remedy)
+			}
 			if strings.Contains(err.Error(), readerPwd) {
 				t.Error("the password is in the error")
 			}
 		})
+	}
+}
+
+// TestReleased enables an account that was found disabled: it is tried again once its password's file was touched, and not before.
+func TestReleased(t *testing.T) {
+	c := newCompany(t, 1)
+	c.user(t, simad.User{OU: "OU=Service,DC=corp,DC=example", Account: "svc2", Password: readerPwd, Disabled: true})
+	cfg := c.config()
+	cfg.BindUser = `CORP\svc2`
+	d := open(t, cfg, Options{})
+	fails := func() {
+		t.Helper()
+		if _, err := accounts(t, d); photopush.ReasonOf(err) != photopush.Auth || c.failedBinds() != 1 {
+			t.Errorf("got %v after %d rejected binds, want 1", err, c.failedBinds())
+		}
+	}
+	fails()
+	must(t, c.Set("CN=svc2,OU=Service,DC=corp,DC=example", "userAccountControl", []byte("512")))
+	fails()
+	later := time.Now().Add(time.Minute)
+	must(t, os.Chtimes(cfg.PasswordFile, later, later))
+	if _, err := accounts(t, d); err != nil || c.failedBinds() != 1 {
+		t.Errorf("after the touch: %v, %d rejected binds", err, c.failedBinds())
 	}
 }
 
