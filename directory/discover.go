@@ -39,6 +39,7 @@ type finder struct {
 	lookupSRV func(ctx context.Context, service, proto, name string) ([]*net.SRV, error)
 	log       *slog.Logger
 	strangers map[string]bool // hosts that were logged as left out
+	last      []found         // what DNS named last
 }
 
 func newFinder(cfg Config, log *slog.Logger) *finder {
@@ -54,43 +55,79 @@ func newFinder(cfg Config, log *slog.Logger) *finder {
 
 // A found controller is one that DNS names.
 type found struct {
-	url  *url.URL
-	tier int
+	url    *url.URL
+	tier   int
+	answer string // the name that DNS was asked for
 }
 
 // find asks DNS for the controllers of the site, then for those of the domain (MS-ADTS 6.3.6.1): each priority of each answer is a tier, and in a tier
 // their order is by chance, by weight (RFC 2782). The port in the records is not used: it is that of plain LDAP, and Active Directory has no records
-// for LDAPS. An error means that there is none.
-func (f *finder) find(ctx context.Context) ([]found, error) {
+// for LDAPS. Where one question fails, otherwise than by the answer that there are none, its answer of before stays, and whole is false. An error means
+// that no question was answered with a controller.
+func (f *finder) find(ctx context.Context) (list []found, whole bool, err error) {
 	names := []string{"dc._msdcs." + f.domain}
 	if f.site != "" {
 		names = slices.Insert(names, 0, f.site+"._sites.dc._msdcs."+f.domain)
 	}
-	var list []found
 	var errs []error
 	seen := map[string]bool{}
-	tier := 0
+	tier, fresh := 0, 0
+	whole = true
 	for _, name := range names {
 		records, err := f.lookupSRV(ctx, "ldap", "tcp", name)
-		if err != nil && len(records) == 0 {
+		switch before := len(list); {
+		case len(records) > 0 || err == nil:
+			list = f.take(list, name, records, seen, &tier)
+			fresh += len(list) - before
+		case isNotFound(err):
 			f.log.Debug("no domain controllers in DNS", "name", "_ldap._tcp."+name, "err", err)
 			errs = append(errs, err)
-			continue
+		default:
+			f.log.Debug("DNS does not tell domain controllers", "name", "_ldap._tcp."+name, "err", err)
+			errs, whole = append(errs, err), false
+			list = f.keep(list, name, seen, &tier)
 		}
-		list = f.take(list, records, seen, &tier)
 	}
-	if len(list) > 0 {
-		return list, nil
+	if fresh > 0 {
+		f.last = list
+		return list, whole, nil
 	}
 	if len(errs) == 0 {
 		errs = append(errs, fmt.Errorf("none of the hosts at _ldap._tcp.%s is of the domain", names[len(names)-1]))
 	}
-	return nil, errs[len(errs)-1]
+	return nil, false, errs[len(errs)-1]
+}
+
+// isNotFound tells whether DNS answered that there is no such name, or nothing of the kind at it.
+func isNotFound(err error) bool {
+	e, ok := errors.AsType[*net.DNSError](err)
+	return ok && e.IsNotFound
+}
+
+// keep adds to the list what the name was answered with before, by the tiers that it had there.
+func (f *finder) keep(list []found, name string, seen map[string]bool, tier *int) []found {
+	first := -1
+	for _, k := range f.last {
+		if k.answer != name {
+			continue
+		}
+		if first < 0 {
+			first = k.tier - *tier
+		}
+		k.tier -= first
+		*tier = k.tier
+		if !seen[k.url.Host] && len(list) < maxNamed {
+			seen[k.url.Host] = true
+			list = append(list, k)
+		}
+	}
+	*tier++
+	return list
 }
 
 // take adds the records, whose order is by priority, to the list, but for hosts that were seen. A host outside the domain is left out: whoever forges DNS, or may add records to it,
 // could otherwise have our password sent to a host of his own, with a certificate that any public authority gives him.
-func (f *finder) take(list []found, records []*net.SRV, seen map[string]bool, tier *int) []found {
+func (f *finder) take(list []found, name string, records []*net.SRV, seen map[string]bool, tier *int) []found {
 	for i, r := range records {
 		if i > 0 && r.Priority != records[i-1].Priority {
 			*tier++
@@ -105,7 +142,7 @@ func (f *finder) take(list []found, records []*net.SRV, seen map[string]bool, ti
 		}
 		if !seen[host] && len(list) < maxNamed {
 			seen[host] = true
-			list = append(list, found{&url.URL{Scheme: f.scheme, Host: host}, *tier})
+			list = append(list, found{&url.URL{Scheme: f.scheme, Host: host}, *tier, name})
 		}
 	}
 	*tier++
@@ -135,11 +172,15 @@ func (d *Directory) look(ctx context.Context) error {
 	if !due {
 		return nil
 	}
-	list, err := f.find(ctx)
+	list, whole, err := f.find(ctx)
 	f.asked = d.now()
 	switch {
+	case err == nil && whole:
+		d.renew(list, keepFound)
+		return nil
 	case err == nil:
-		d.renew(list)
+		d.log.Warn("DNS tells the domain controllers of the site, or of the domain, only: of the others those of before stay", "domain", d.cfg.Name)
+		d.renew(list, retryFound)
 		return nil
 	case ctx.Err() != nil:
 		return canceled(ctx, "find the domain controllers of "+d.cfg.Name)
@@ -164,11 +205,11 @@ func (d *Directory) lookAgain() bool {
 	return true
 }
 
-// renew takes over what DNS names now. What is known of a controller's health stays.
-func (d *Directory) renew(list []found) {
+// renew takes over what DNS names now, to be believed for a time. What is known of a controller's health stays.
+func (d *Directory) renew(list []found, believed time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lookAt = d.finder.asked.Add(keepFound)
+	d.lookAt = d.finder.asked.Add(believed)
 	old := d.controllers
 	changed := false
 	d.controllers = nil

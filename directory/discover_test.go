@@ -281,13 +281,13 @@ func TestChoose(t *testing.T) {
 	var list []found
 	var known []*controller
 	for i := range 20 {
-		list = append(list, found{at(fmt.Sprintf("near%02d", i)), 0})
+		list = append(list, found{at(fmt.Sprintf("near%02d", i)), 0, ""})
 		if i >= 10 {
 			known = append(known, newController(list[i].url, 0))
 		}
 	}
 	for i := range 5 {
-		list = append(list, found{at(fmt.Sprintf("far%d", i)), 1})
+		list = append(list, found{at(fmt.Sprintf("far%d", i)), 1, ""})
 		known = append(known, newController(list[20+i].url, 1))
 	}
 	for name, test := range map[string]struct {
@@ -354,6 +354,61 @@ func TestNewAndRetiredControllers(t *testing.T) {
 		"controller=ldaps://dc3.corp.example before=ldaps://dc2.corp.example", "controller=ldaps://dc1.corp.example before=ldaps://dc3.corp.example"}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("the log says, -want +got\n%s", diff)
+	}
+}
+
+// TestHalfAnswered has DNS fail to answer one of the two questions: what it had answered to that one stays, in its tiers, and DNS is asked again soon. That a
+// question has no answer any more is an answer.
+func TestHalfAnswered(t *testing.T) {
+	const site, domain = "Berlin._sites.dc._msdcs.corp.example", "dc._msdcs.corp.example"
+	srv := func(host string, priority uint16) *net.SRV {
+		return &net.SRV{Target: host + ".corp.example.", Priority: priority}
+	}
+	failed, none := &net.DNSError{Err: "server misbehaving", IsTemporary: true}, &net.DNSError{Err: "no such host", IsNotFound: true}
+	for name, test := range map[string]struct {
+		fails string
+		err   error
+		want  string
+		again time.Duration
+	}{
+		"the site's fails":    {site, failed, "near1:0 near2:1 far:2 far2:3", retryFound},
+		"the site's is gone":  {site, none, "near1:0 far:0 far2:1", keepFound},
+		"the domain's fails":  {domain, failed, "near1:0 near2:1 far:2 far2:3", retryFound},
+		"the domain's gone":   {domain, none, "near1:0 near2:1", keepFound},
+		"both are answered":   {"", nil, "near1:0 near2:1 far:2 far2:3", keepFound},
+		"both fail":           {"_msdcs", failed, "near1:0 near2:1 far:2 far2:3", retryFound},
+		"the site's ran late": {site, context.DeadlineExceeded, "near1:0 near2:1 far:2 far2:3", retryFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCompany(t, 1)
+			cfg, _ := c.unlisted()
+			cfg.Site = "Berlin"
+			now := time.Now()
+			d := open(t, cfg, Options{Now: func() time.Time { return now }})
+			fails := ""
+			d.finder.lookupSRV = func(_ context.Context, _, _, name string) ([]*net.SRV, error) {
+				switch {
+				case fails != "" && (name == fails || fails == "_msdcs"):
+					return nil, test.err
+				case name == site:
+					return []*net.SRV{srv("near1", 0), srv("near2", 1)}, nil
+				}
+				return []*net.SRV{srv("near1", 0), srv("far", 0), srv("far2", 5)}, nil
+			}
+			must(t, d.look(t.Context()))
+			fails = test.fails
+			for range 2 {
+				now = now.Add(keepFound)
+				must(t, d.look(t.Context()))
+				var got []string
+				for _, c := range d.controllers {
+					got = append(got, fmt.Sprintf("%s:%d", strings.TrimSuffix(c.host, ".corp.example"), c.tier))
+				}
+				if diff := cmp.Diff(test.want, strings.Join(got, " ")); diff != "" || !d.lookAt.Equal(now.Add(test.again)) {
+					t.Errorf("DNS is asked again after %s, want %s; -want +got\n%s", d.lookAt.Sub(now), test.again, diff)
+				}
+			}
+		})
 	}
 }
 
